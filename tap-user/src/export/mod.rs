@@ -1,0 +1,1 @@
+//! Exchanges in, records out: the wire formats and the sinks that deliver them.

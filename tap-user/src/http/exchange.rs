@@ -1,0 +1,281 @@
+//! What the parser yields: a request with its response, or the reason why one of them is absent.
+
+use crate::segment::{Close, GapCause, Time};
+use std::net::SocketAddr;
+use std::ops::Range;
+
+/// HTTP version of a message head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+impl Version {
+    /// As on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+        }
+    }
+}
+
+/// Field lines in wire order: one buffer and the places of names and values in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    raw: Box<[u8]>,
+    fields: Vec<(Range<u32>, Range<u32>)>,
+}
+
+impl Headers {
+    /// Fields of `raw` at the given places (name, value).
+    #[must_use]
+    pub fn new(raw: Box<[u8]>, fields: Vec<(Range<u32>, Range<u32>)>) -> Self {
+        Self { raw, fields }
+    }
+
+    fn bytes(&self, range: &Range<u32>) -> &[u8] {
+        self.raw.get(range.start as usize..range.end as usize).unwrap_or_default()
+    }
+
+    /// Names and values as on the wire (names keep their case), in wire order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|(name, value)| (self.bytes(name), self.bytes(value)))
+    }
+
+    /// Value of the first field of that name; names compare without regard to ASCII case.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
+    /// Number of field lines.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there is no field line.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+}
+
+/// How the end of a body is told (RFC 9112, section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// No body by the rules (HEAD, 1xx, 204, 304, a request without length).
+    None,
+    /// `Content-Length`.
+    ContentLength(u64),
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+    /// A response that ends with its connection.
+    UntilClose,
+}
+
+/// A message body as far as it was seen. `bytes` is always an exact prefix of the body: it ends
+/// at the cap, at the first hole, or at the end of what arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// How its end is told.
+    pub framing: Framing,
+    /// Prefix of the content, chunk framing removed, content codings untouched.
+    pub bytes: Vec<u8>,
+    /// Length of the content in bytes after removal of chunk framing; `None` where framing hidden
+    /// in a gap makes it unknowable.
+    pub length: Option<u64>,
+    /// Bytes that the body took on the connection, chunk framing and trailers included.
+    pub wire_length: u64,
+    /// Of `wire_length`: bytes left out on purpose before they reached userspace.
+    pub skipped: u64,
+    /// Of `wire_length`: bytes lost.
+    pub lost: u64,
+    /// Why bytes were lost: the first cause seen.
+    pub lost_cause: Option<GapCause>,
+    /// Whether the end of the body was seen. `false`: the message ended early, is still going
+    /// on, or its end is only inferred (see `end_inferred`).
+    pub complete: bool,
+    /// The framing that tells the end was hidden in a gap, so the end was taken from the end of
+    /// the turn, an idle limit or the last bytes of a call.
+    pub end_inferred: bool,
+    /// `bytes` stops short because the tap's memory limit was reached, not at the cap.
+    pub memory_limited: bool,
+    /// The framing is invalid from some point on (bad chunk size…); `bytes` ends there.
+    pub malformed: bool,
+    /// Trailer fields of a chunked body.
+    pub trailers: Headers,
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self {
+            framing: Framing::None,
+            bytes: Vec::new(),
+            length: Some(0),
+            wire_length: 0,
+            skipped: 0,
+            lost: 0,
+            lost_cause: None,
+            complete: true,
+            end_inferred: false,
+            memory_limited: false,
+            malformed: false,
+            trailers: Headers::default(),
+        }
+    }
+}
+
+/// A request as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Method, as on the wire.
+    pub method: String,
+    /// Request target, as on the wire (origin, absolute, authority or asterisk form).
+    pub target: Vec<u8>,
+    /// Version of the request line.
+    pub version: Version,
+    /// Field lines.
+    pub headers: Headers,
+    /// Bytes of request line and field lines with the empty line.
+    pub head_length: u64,
+    /// Stream offset of the request line's first byte.
+    pub offset: u64,
+    /// When its first byte was seen.
+    pub first_byte: Time,
+    /// When its last byte (so far) was seen.
+    pub last_byte: Time,
+    /// Its content.
+    pub body: Body,
+}
+
+/// An interim (1xx) response that preceded the final one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interim {
+    /// 100 to 199, except 101.
+    pub status: u16,
+    /// Field lines.
+    pub headers: Headers,
+    /// Bytes of status line and field lines with the empty line.
+    pub head_length: u64,
+    /// When it was seen.
+    pub time: Time,
+}
+
+/// A final response as it was seen (101 counts as final: it ends HTTP/1.1 on its connection).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// Status code.
+    pub status: u16,
+    /// Reason phrase, as on the wire.
+    pub reason: Vec<u8>,
+    /// Version of the status line.
+    pub version: Version,
+    /// Field lines.
+    pub headers: Headers,
+    /// Bytes of status line and field lines with the empty line.
+    pub head_length: u64,
+    /// Stream offset of the status line's first byte.
+    pub offset: u64,
+    /// When its first byte was seen.
+    pub first_byte: Time,
+    /// When its last byte (so far) was seen.
+    pub last_byte: Time,
+    /// Its content.
+    pub body: Body,
+}
+
+/// Why an exchange was exported, and what may be missing from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Request and response were seen to their ends.
+    Complete,
+    /// The response still goes on (or has not begun) after the age limit; the exchange is
+    /// exported again, under the same id, when it ends.
+    Ongoing,
+    /// The connection ended before both were complete, in the way given.
+    Closed(Close),
+    /// Bytes were lost inside a message head, so request or response could not be read.
+    Lost(GapCause),
+    /// The bytes were all there but are no HTTP/1 message from here on.
+    Malformed,
+    /// The tap stopped, or gave up the connection to stay within its memory.
+    Abandoned,
+}
+
+/// Where a connection leaves HTTP/1.1 for good after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Switch {
+    /// `101 Switching Protocols`.
+    Upgrade,
+    /// A successful `CONNECT`.
+    Tunnel,
+}
+
+/// A request with its response, or the one without the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// 1-based, in the order in which exchanges began on this connection; unique there, the same
+    /// for an exchange that is exported again.
+    pub ordinal: u64,
+    /// 1-based count of requests seen on this connection; `None` without a request.
+    pub request_ordinal: Option<u64>,
+    /// The request; `None` if it was lost or sent before the tap looked.
+    pub request: Option<Request>,
+    /// 1xx responses before the final one.
+    pub interim: Vec<Interim>,
+    /// The final response; `None` if there was none, or if it was lost.
+    pub response: Option<Response>,
+    /// Whether all is here, and if not, why.
+    pub outcome: Outcome,
+    /// Set where HTTP/1.1 ends on this connection with this exchange.
+    pub switch: Option<Switch>,
+    /// What a PROXY protocol header at the connection's start said: (client, server).
+    pub proxied: Option<(SocketAddr, SocketAddr)>,
+}
+
+/// What a connection speaks, as far as its bytes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// Not known yet.
+    Undecided,
+    /// HTTP/1.0 or HTTP/1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge (connection preface).
+    Http2,
+    /// A TLS handshake record.
+    Tls,
+    /// Redis serialization protocol.
+    Redis,
+    /// PostgreSQL frontend protocol.
+    Postgres,
+    /// MySQL server greeting.
+    Mysql,
+    /// Was HTTP/1.1 until an upgrade or tunnel.
+    Switched,
+    /// Something else.
+    Other,
+}
+
+impl Protocol {
+    /// Stable name, as metrics carry it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Undecided => "undecided",
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+            Self::Tls => "tls",
+            Self::Redis => "redis",
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+            Self::Switched => "switched",
+            Self::Other => "other",
+        }
+    }
+}

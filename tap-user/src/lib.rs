@@ -1,0 +1,16 @@
+//! gatetap watches an HTTP gateway from outside and exports every exchange in full.
+//!
+//! The modules stand in the order in which data passes through them; a module knows nothing of
+//! those after it:
+//!
+//! ```text
+//! capture ── Segment ── http ── Exchange ── gateway ── policy ── export
+//! ```
+
+pub mod segment;
+
+pub mod http;
+
+pub mod gateway;
+
+pub mod export;

@@ -1,0 +1,221 @@
+//! The noun between whoever sees bytes and whoever understands them: a [`Segment`] is a run of
+//! bytes of one connection in one direction, at a known place of the stream and a known time.
+//!
+//! What could not be seen, or was left out on purpose, is a [`Gap`] in the same stream. So
+//! offsets always add up to what the kernel moved, and nothing goes missing in silence.
+
+use std::net::SocketAddr;
+
+/// When something was captured: nanoseconds on two clocks.
+///
+/// Durations are differences of `monotonic_ns`, so a step of the wall clock never disturbs them;
+/// `unix_ns` says what the wall showed. For a capture file both are the time of the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Time {
+    /// Nanoseconds since an arbitrary start; never steps back.
+    pub monotonic_ns: u64,
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    pub unix_ns: u64,
+}
+
+impl Time {
+    /// Nanoseconds from `earlier` to `self`; zero if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> u64 {
+        self.monotonic_ns.saturating_sub(earlier.monotonic_ns)
+    }
+}
+
+/// Which of its two sides of a gateway a connection belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Leg {
+    /// The gateway accepted the connection: it is the server.
+    Client,
+    /// The gateway opened the connection: it is the client.
+    Upstream,
+}
+
+/// The way bytes travel, by the roles of the HTTP peers (not by who is being watched).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the HTTP client to the HTTP server: requests.
+    ToServer,
+    /// From the HTTP server to the HTTP client: responses.
+    ToClient,
+}
+
+impl Direction {
+    /// The other way.
+    #[must_use]
+    pub fn reverse(self) -> Self {
+        match self {
+            Self::ToServer => Self::ToClient,
+            Self::ToClient => Self::ToServer,
+        }
+    }
+}
+
+/// The gateway's process that owns its end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Process {
+    /// Process id as the host sees it.
+    pub pid: u32,
+    /// Process id inside the process's own PID namespace: what the gateway itself would log.
+    pub pid_in_namespace: u32,
+}
+
+/// The listening socket that a connection belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Listener {
+    /// The local port of the accepted connection, or of the only listener of the process.
+    Port(u16),
+    /// An upstream connection of a process that serves several listeners.
+    Unknown,
+}
+
+/// One TCP connection of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Serial number given by the tap when it first saw the connection; never reused in one run.
+    pub serial: u64,
+    /// Which side of the gateway.
+    pub leg: Leg,
+    /// The peer that opened the connection. IPv4-mapped addresses are shown as IPv4.
+    pub client: SocketAddr,
+    /// The peer that accepted the connection.
+    pub server: SocketAddr,
+    /// The process that uses it; `None` where the source cannot know (capture files).
+    pub process: Option<Process>,
+    /// Listener it belongs to.
+    pub listener: Listener,
+    /// Inode number of the network namespace; `None` where the source cannot know.
+    pub network_namespace: Option<u32>,
+    /// Identifier of the control group (version 2); `None` where the source cannot know.
+    pub control_group: Option<u64>,
+    /// When it was established; `None` if it was open before the tap looked.
+    pub opened: Option<Time>,
+}
+
+impl Connection {
+    /// Whether the connection was already open when the tap first saw it.
+    #[must_use]
+    pub fn joined_mid_stream(&self) -> bool {
+        self.opened.is_none()
+    }
+}
+
+/// Why bytes of a stream are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GapCause {
+    /// Left out on purpose: beyond what the body cap asks for.
+    Skipped,
+    /// No event arrived: the ring was full, or the call was not seen.
+    Missed,
+    /// Sent with `sendfile`: the bytes never were in the gateway's memory.
+    Sendfile,
+    /// Moved with `splice`, `vmsplice` or `tee`.
+    Splice,
+    /// Moved by `io_uring`.
+    IoUring,
+    /// Moved by a system call whose arguments are not understood.
+    OtherCall,
+    /// The gateway's memory could not be read when the call ended.
+    Unreadable,
+    /// Several threads were in calls on the socket at once: their order is not known.
+    ConcurrentCalls,
+    /// The gateway discarded the bytes unread (`MSG_TRUNC`).
+    Discarded,
+    /// A packet is missing from the capture.
+    PacketMissing,
+    /// The capture kept only the beginning of a packet.
+    SnapLength,
+}
+
+impl GapCause {
+    /// Whether the bytes were left out on purpose; otherwise they are lost.
+    #[must_use]
+    pub fn is_skipped(self) -> bool {
+        self == Self::Skipped
+    }
+
+    /// Stable name, as records and metrics carry it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Skipped => "skipped",
+            Self::Missed => "missed",
+            Self::Sendfile => "sendfile",
+            Self::Splice => "splice",
+            Self::IoUring => "io_uring",
+            Self::OtherCall => "other_call",
+            Self::Unreadable => "unreadable",
+            Self::ConcurrentCalls => "concurrent_calls",
+            Self::Discarded => "discarded",
+            Self::PacketMissing => "packet_missing",
+            Self::SnapLength => "snap_length",
+        }
+    }
+}
+
+/// What a [`Segment`] consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// The bytes themselves.
+    Bytes(&'a [u8]),
+    /// That many bytes were moved, but are not here.
+    Gap {
+        /// Number of bytes; never 0.
+        length: u64,
+        /// Why they are missing.
+        cause: GapCause,
+    },
+}
+
+impl Content<'_> {
+    /// Number of bytes of the stream that this covers.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match *self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Gap { length, .. } => length,
+        }
+    }
+}
+
+/// A run of bytes of one connection in one direction. Segments of a direction come in stream
+/// order without overlap; a hole between them is always told by a [`Content::Gap`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// Which way the bytes went.
+    pub direction: Direction,
+    /// Place of the first byte in its direction's stream (0 = first byte seen or, for a
+    /// connection seen from its start, the first byte at all).
+    pub offset: u64,
+    /// When the bytes were moved.
+    pub time: Time,
+    /// Whether the first byte is the first of a system call or packet: after a hole, a message
+    /// may begin here.
+    pub at_boundary: bool,
+    /// The bytes, or how many are missing.
+    pub content: Content<'a>,
+}
+
+/// Who ended a connection first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClosedBy {
+    /// The HTTP client.
+    Client,
+    /// The HTTP server.
+    Server,
+    /// Not seen: the tap stopped, gave the connection up, or missed its end.
+    Unknown,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Close {
+    /// Who ended it first.
+    pub by: ClosedBy,
+    /// Whether it ended by a reset instead of an orderly end of both streams.
+    pub reset: bool,
+}
