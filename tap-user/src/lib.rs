@@ -9,6 +9,8 @@
 
 pub mod segment;
 
+pub mod capture;
+
 pub mod http;
 
 pub mod gateway;

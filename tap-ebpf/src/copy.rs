@@ -1,0 +1,332 @@
+//! Copying a call's bytes out of the gateway's memory into events.
+//!
+//! A call may have moved any number of bytes from up to 1,024 buffers. They are gathered in the
+//! scratch area, one event whenever it is full; the bytes between the wanted beginning and the
+//! edge at the end are walked over, not copied.
+
+use crate::call::{Memory, VECTOR_LIMIT, forget_multiple, read_user};
+use crate::maps::{EVENTS, SCRATCH, Scratch, count};
+use crate::transfer::count_copied;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_loop, bpf_probe_read_user};
+use core::ffi::{c_long, c_void};
+use core::hint::black_box;
+use tap_ebpf::{
+    CHUNK_CAPACITY, EDGE_LENGTH, Event, Process, Socket, event_flag, event_kind, reason,
+};
+
+/// Userspace looks at the ring on its own: a wake-up per event would cost more than all else.
+pub const NO_WAKEUP: u64 = 1;
+
+/// More steps than any call can need: one per buffer, one per event, and some for the phases.
+const STEP_LIMIT: u32 = 128 * 1024;
+/// Size of `struct iovec` (64-bit).
+const VECTOR_STRIDE: u64 = 16;
+
+/// What to do with the bytes of one call.
+pub struct Plan {
+    offset: u64,
+    length: u64,
+    head: u32,
+    tail: u32,
+    direction: u8,
+    reason: u8,
+    memory: Memory,
+}
+
+impl Plan {
+    /// Bytes that cannot be had.
+    #[inline(always)]
+    pub fn hidden(offset: u64, length: u64, direction: u8, reason: u8) -> Self {
+        let memory = Memory { vector: 0, count: 0, base: 0, is_multiple_send: false };
+        Self { offset, length, head: 0, tail: 0, direction, reason, memory }
+    }
+
+    /// The first `head` bytes of `moved` are wanted, and the edge at the end.
+    #[inline(always)]
+    pub fn copied(offset: u64, moved: u32, head: u32, direction: u8, memory: Memory) -> Self {
+        let rest = moved - head;
+        let tail = if rest < EDGE_LENGTH as u32 { rest } else { EDGE_LENGTH as u32 };
+        let reason = if rest > tail { reason::BUDGET } else { reason::NONE };
+        Self { offset, length: u64::from(moved), head, tail, direction, reason, memory }
+    }
+}
+
+/// Progress of one call's copying; lives on the stack of `emit`.
+struct Gather {
+    /// Next entry of the vector, and how many are left.
+    vector: u64,
+    entries: u64,
+    /// Rest of the current buffer.
+    base: u64,
+    available: u64,
+    /// What is still to be done.
+    head: u64,
+    gap: u64,
+    tail: u64,
+    /// Bytes in the scratch area: `filled` in all, `filled_tail` of them from the end.
+    filled: u64,
+    filled_tail: u64,
+    /// The event being put together.
+    offset: u64,
+    skipped: u64,
+    flags: u8,
+    reason: u8,
+    /// Whether the rest must be walked to see if anything was left unsent.
+    look_for_rest: bool,
+    failed: bool,
+}
+
+/// Turns a plan into events.
+#[inline(always)]
+pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
+    let scratch = scratch()?;
+    begin(scratch, state, event_kind::DATA, plan.direction);
+    let mut gather = Gather {
+        vector: plan.memory.vector,
+        entries: if plan.memory.count > VECTOR_LIMIT { VECTOR_LIMIT } else { plan.memory.count },
+        base: plan.memory.base,
+        available: if plan.memory.vector == 0 { plan.length } else { 0 },
+        head: u64::from(plan.head),
+        gap: plan.length - u64::from(plan.head) - u64::from(plan.tail),
+        tail: u64::from(plan.tail),
+        filled: 0,
+        filled_tail: 0,
+        offset: plan.offset,
+        skipped: 0,
+        flags: event_flag::CALL_START,
+        reason: plan.reason,
+        look_for_rest: plan.memory.is_multiple_send,
+        failed: false,
+    };
+    if plan.head > 0 {
+        // SAFETY: `step` has the signature that the helper asks for, `gather` outlives the call.
+        unsafe {
+            bpf_loop(STEP_LIMIT, step as *mut c_void, (&raw mut gather).cast(), 0);
+        }
+    } else {
+        gather.skipped = plan.length;
+        gather.gap = 0;
+    }
+    if gather.failed {
+        give_up(&mut gather);
+    }
+    if plan.memory.is_multiple_send && gather.available > 0 {
+        forget_multiple();
+    }
+    let copied = u64::from(plan.head) + u64::from(plan.tail);
+    count_copied(process, copied);
+    flush(&mut gather);
+    Some(())
+}
+
+/// An event without bytes.
+#[inline(always)]
+pub fn emit_bare(state: &Socket, kind: u8, offset: u64, direction: u8) -> Option<()> {
+    let scratch = scratch()?;
+    begin(scratch, state, kind, direction);
+    scratch.event.offset = offset;
+    scratch.event.flags = state.flags;
+    output(scratch, 0);
+    Some(())
+}
+
+/// Whether the call's first bytes look like the start of a message: a status line, or a method
+/// and a space.
+#[inline(always)]
+pub fn begins_message(memory: &Memory) -> bool {
+    let base = if memory.vector == 0 { Some(memory.base) } else { read_user(memory.vector) };
+    base.and_then(read_user).is_some_and(|word| looks_like_start(word.to_le_bytes()))
+}
+
+#[inline(always)]
+fn looks_like_start(bytes: [u8; 8]) -> bool {
+    let [h, t1, t2, p, slash, one, dot, _] = bytes;
+    if [h, t1, t2, p, slash, one, dot] == *b"HTTP/1." {
+        return true;
+    }
+    let mut letters = 0;
+    for byte in bytes {
+        if !byte.is_ascii_uppercase() {
+            return byte == b' ' && letters >= 3;
+        }
+        letters += 1;
+    }
+    true
+}
+
+/// One step of the loop: 0 to go on, 1 to stop.
+unsafe extern "C" fn step(_index: u32, context: *mut c_void) -> c_long {
+    // SAFETY: `emit` passes its `Gather`.
+    let gather = unsafe { &mut *context.cast::<Gather>() };
+    let is_done = gather.head == 0 && gather.gap == 0 && gather.tail == 0;
+    if is_done && (!gather.look_for_rest || gather.available > 0 || gather.entries == 0) {
+        return 1;
+    }
+    let outcome = if gather.available == 0 {
+        next_buffer(gather)
+    } else if gather.head > 0 {
+        copy_head(gather)
+    } else if gather.gap > 0 {
+        walk_gap(gather)
+    } else {
+        copy_tail(gather)
+    };
+    if outcome.is_some() {
+        return 0;
+    }
+    gather.failed = true;
+    1
+}
+
+#[inline(always)]
+fn next_buffer(gather: &mut Gather) -> Option<()> {
+    if gather.entries == 0 {
+        return None;
+    }
+    gather.base = read_user(gather.vector)?;
+    gather.available = read_user(gather.vector + 8)?;
+    gather.vector += VECTOR_STRIDE;
+    gather.entries -= 1;
+    Some(())
+}
+
+#[inline(always)]
+fn copy_head(gather: &mut Gather) -> Option<()> {
+    let room = (CHUNK_CAPACITY as u64).saturating_sub(gather.filled);
+    if room == 0 {
+        flush(gather);
+        return Some(());
+    }
+    let length = smallest(smallest(gather.available, gather.head), room);
+    copy_bytes(gather, length)?;
+    gather.head -= length;
+    Some(())
+}
+
+#[inline(always)]
+fn walk_gap(gather: &mut Gather) -> Option<()> {
+    let length = smallest(gather.available, gather.gap);
+    gather.base += length;
+    gather.available -= length;
+    gather.gap -= length;
+    gather.skipped += length;
+    Some(())
+}
+
+#[inline(always)]
+fn copy_tail(gather: &mut Gather) -> Option<()> {
+    let length = smallest(gather.available, gather.tail);
+    copy_bytes(gather, length)?;
+    gather.tail -= length;
+    gather.filled_tail += length;
+    Some(())
+}
+
+/// Appends bytes of the current buffer to the scratch area.
+#[inline(always)]
+fn copy_bytes(gather: &mut Gather, length: u64) -> Option<()> {
+    let scratch = scratch()?;
+    // The compiler proves both bounds and would drop the checks; the verifier needs to see them.
+    let place = black_box(gather.filled);
+    let size = black_box(length);
+    if place > (CHUNK_CAPACITY + EDGE_LENGTH) as u64 || size > CHUNK_CAPACITY as u64 {
+        return None;
+    }
+    // SAFETY: `place + size` is within the scratch area by the checks above; the helper checks
+    // the source.
+    let result = unsafe {
+        let target = scratch.bytes.as_mut_ptr().add(place as usize);
+        bpf_probe_read_user(target.cast(), size as u32, gather.base as *const c_void)
+    };
+    if result != 0 {
+        return None;
+    }
+    gather.filled += length;
+    gather.base += length;
+    gather.available -= length;
+    Some(())
+}
+
+/// What could not be read becomes a gap up to the end of the call.
+#[inline(always)]
+fn give_up(gather: &mut Gather) {
+    // Bytes of the tail stand after a gap of their own; without their rest they are of no use.
+    gather.filled -= gather.filled_tail;
+    gather.skipped += gather.head + gather.gap + gather.tail + gather.filled_tail;
+    gather.filled_tail = 0;
+    gather.reason = reason::UNREADABLE;
+    count(|counters| counters.unreadable += 1);
+}
+
+/// Delivers the event put together so far and begins the next.
+#[inline(always)]
+fn flush(gather: &mut Gather) {
+    let Some(scratch) = scratch() else {
+        return;
+    };
+    let length = gather.filled + gather.skipped;
+    if length == 0 {
+        return;
+    }
+    let event = &mut scratch.event;
+    event.offset = gather.offset;
+    event.length = length;
+    event.head = (gather.filled - gather.filled_tail) as u32;
+    event.tail = gather.filled_tail as u32;
+    event.flags = gather.flags;
+    event.reason = if gather.skipped > 0 { gather.reason } else { reason::NONE };
+    output(scratch, gather.filled);
+    gather.offset += length;
+    gather.filled = 0;
+    gather.filled_tail = 0;
+    gather.skipped = 0;
+    gather.flags = 0;
+}
+
+#[inline(always)]
+fn begin(scratch: &mut Scratch, state: &Socket, kind: u8, direction: u8) {
+    scratch.event = Event {
+        // SAFETY: has no preconditions.
+        time_ns: unsafe { bpf_ktime_get_ns() },
+        offset: 0,
+        length: 0,
+        head: 0,
+        tail: 0,
+        kind,
+        direction,
+        reason: reason::NONE,
+        flags: 0,
+        padding: 0,
+        identity: state.identity,
+    };
+}
+
+/// Hands the event with its first `bytes` captured bytes to userspace.
+#[inline(always)]
+fn output(scratch: &Scratch, bytes: u64) {
+    let bytes = black_box(bytes);
+    if bytes > (CHUNK_CAPACITY + EDGE_LENGTH) as u64 {
+        return;
+    }
+    // SAFETY: header and bytes are contiguous (`repr(C)`), and the length is within the area.
+    let record = unsafe {
+        let start = (&raw const *scratch).cast::<u8>();
+        core::slice::from_raw_parts(start, size_of::<Event>() + bytes as usize)
+    };
+    if EVENTS.output::<[u8]>(record, NO_WAKEUP).is_ok() {
+        count(|counters| counters.events += 1);
+    } else {
+        count(|counters| counters.reservation_failures += 1);
+    }
+}
+
+#[inline(always)]
+fn scratch() -> Option<&'static mut Scratch> {
+    // SAFETY: the entry belongs to this processor and to the one program that runs on it.
+    SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch })
+}
+
+#[inline(always)]
+fn smallest(a: u64, b: u64) -> u64 {
+    if a < b { a } else { b }
+}

@@ -1,0 +1,363 @@
+//! Sockets from their first sight to their end: identity, state and stream offsets.
+
+use crate::kernel::{Address, follow, read, socket_network_namespace};
+use crate::maps::{CLOSED, EVENTS, LISTENERS, PORTS, PROCESSES, SOCKETS, constant, count};
+use crate::selection::{current_process, listen};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_cgroup_id, bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skc_to_tcp_sock,
+};
+use tap_ebpf::{
+    Event, Identity, ListenerKey, ROLE_ACCEPTED, ROLE_CONNECTED, Socket, Stream, event_flag,
+    event_kind, reason, verdict,
+};
+
+/// TCP states (include/net/tcp_states.h), unchanged since Linux 2.6.
+mod tcp_state {
+    pub const ESTABLISHED: i32 = 1;
+    pub const SYN_SENT: i32 = 2;
+    pub const SYN_RECEIVED: i32 = 3;
+    pub const FIN_WAIT_1: i32 = 4;
+    pub const CLOSE: i32 = 7;
+    pub const CLOSE_WAIT: i32 = 8;
+    pub const LAST_ACK: i32 = 9;
+    pub const LISTEN: i32 = 10;
+    pub const CLOSING: i32 = 11;
+}
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const IPPROTO_TCP: u16 = 6;
+/// Bit of `sk_flags` that the kernel sets when the peer's FIN is in sequence (`SOCK_DONE`).
+const SOCK_DONE: u64 = 1 << 1;
+/// `sk_shutdown` when both directions are shut down: the descriptor is being closed.
+const SHUTDOWN_BOTH: u8 = 3;
+
+/// Sequence numbers of a TCP socket.
+#[derive(Clone, Copy)]
+pub struct Sequences {
+    /// Next byte that the gateway will read.
+    pub received: u32,
+    /// Next byte that the gateway will write.
+    pub sent: u32,
+}
+
+/// Follows the states that tell who opened and who ended a connection.
+#[inline(always)]
+pub fn try_state_change(socket: Address, old: i32, new: i32) -> Option<()> {
+    match new {
+        tcp_state::LISTEN => on_listen(socket),
+        tcp_state::SYN_SENT => on_connect(socket),
+        tcp_state::ESTABLISHED => on_established(socket, old),
+        tcp_state::CLOSE_WAIT | tcp_state::CLOSING => on_peer_end(socket, old),
+        tcp_state::FIN_WAIT_1 | tcp_state::LAST_ACK => on_gateway_end(socket),
+        tcp_state::CLOSE => on_close(socket, old),
+        _ => None,
+    }
+}
+
+fn on_listen(socket: Address) -> Option<()> {
+    if !is_tcp(socket)? {
+        return None;
+    }
+    let port: u16 = read(socket, constant!(OFFSETS.sock_local_port))?;
+    listen(socket_network_namespace(socket)?, u32::from(port))
+}
+
+/// `connect` of a selected process, in its own context. Addresses are complete only later.
+fn on_connect(socket: Address) -> Option<()> {
+    PROCESSES.get_ptr(current_process())?;
+    create(socket, ROLE_CONNECTED, verdict::COPY).map(|_| ())
+}
+
+/// Both handshakes end here: the accepted side in a softirq, before any process knows of it.
+fn on_established(socket: Address, old: i32) -> Option<()> {
+    let state = match lookup(socket) {
+        Some(state) => state,
+        None if old == tcp_state::SYN_RECEIVED => {
+            let port: u16 = read(socket, constant!(OFFSETS.sock_local_port))?;
+            let network_namespace = socket_network_namespace(socket)?;
+            LISTENERS.get_ptr(ListenerKey { network_namespace, port: u32::from(port) })?;
+            create(socket, ROLE_ACCEPTED, verdict::COPY)?
+        }
+        None => return None,
+    };
+    let sequences = sequences(socket)?;
+    state.received = Stream { next: 0, sequence: sequences.received, padding: 0 };
+    state.sent = Stream { next: 0, sequence: sequences.sent, padding: 0 };
+    fill_addresses(socket, &mut state.identity)?;
+    // SAFETY: has no preconditions.
+    state.identity.opened_ns = unsafe { bpf_ktime_get_ns() };
+    Some(())
+}
+
+fn on_peer_end(socket: Address, old: i32) -> Option<()> {
+    let state = lookup(socket)?;
+    if old == tcp_state::ESTABLISHED {
+        state.flags |= event_flag::PEER_FIRST;
+    }
+    state.flags |= event_flag::PEER_ENDED;
+    Some(())
+}
+
+/// `close` or `shutdown` of the gateway; the state is announced before the FIN is queued.
+fn on_gateway_end(socket: Address) -> Option<()> {
+    let state = lookup(socket)?;
+    state.flags |= event_flag::GATEWAY_ENDED;
+    let shutdown: u8 = read(socket, constant!(OFFSETS.sock_shutdown))?;
+    if shutdown == SHUTDOWN_BOTH {
+        tell_close(socket, state);
+    }
+    state.fin_queued = 1;
+    Some(())
+}
+
+/// `CLOSE` with an error is the peer's reset; without one from an open state it is ours.
+fn on_close(socket: Address, old: i32) -> Option<()> {
+    let state = lookup(socket)?;
+    let error: i32 = read(socket, constant!(OFFSETS.sock_error))?;
+    let was_open = old == tcp_state::ESTABLISHED || old == tcp_state::CLOSE_WAIT;
+    if error != 0 {
+        if state.flags & event_flag::GATEWAY_ENDED == 0 {
+            state.flags |= event_flag::PEER_FIRST;
+        }
+        state.flags |= event_flag::RESET;
+    } else if was_open {
+        state.flags |= event_flag::RESET | event_flag::GATEWAY_ENDED;
+    }
+    Some(())
+}
+
+/// The socket is gone for good; what userspace was not told yet it is told now.
+#[inline(always)]
+pub fn try_destroy(socket: Address) -> Option<()> {
+    let state = lookup(socket)?;
+    tell_close(socket, state);
+    SOCKETS.remove(socket as u64).ok()
+}
+
+/// The state of a socket that is followed.
+#[inline(always)]
+pub fn lookup(socket: Address) -> Option<&'static mut Socket> {
+    // SAFETY: the entry lives as long as the socket, which is in use by our caller.
+    SOCKETS.get_ptr_mut(socket as u64).map(|state| unsafe { &mut *state })
+}
+
+/// The state of a socket on which a selected process just moved bytes, made now if need be: the
+/// connection was open before the tap looked, or its listener was not known.
+#[inline(always)]
+pub fn lookup_or_join(
+    socket: Address,
+    moved: u32,
+    sequences: Sequences,
+    is_receive: bool,
+) -> Option<&'static mut Socket> {
+    if let Some(state) = lookup(socket) {
+        return Some(state);
+    }
+    join(socket, moved, sequences, is_receive)
+}
+
+#[inline(never)]
+fn join(
+    socket: Address,
+    moved: u32,
+    sequences: Sequences,
+    is_receive: bool,
+) -> Option<&'static mut Socket> {
+    // A socket made by accept keeps its listener's backlog limit; a connecting one has none.
+    let backlog: u32 = read(socket, constant!(OFFSETS.sock_backlog_limit))?;
+    let role = if backlog > 0 { ROLE_ACCEPTED } else { ROLE_CONNECTED };
+    let port: u16 = read(socket, constant!(OFFSETS.sock_local_port))?;
+    let only_ports = constant!(SETTINGS.only_ports) != 0;
+    let unwanted =
+        role == ROLE_ACCEPTED && only_ports && PORTS.get_ptr(u32::from(port)).is_none();
+
+    let state = create(socket, role, if unwanted { verdict::IGNORE } else { verdict::COPY })?;
+    let (received, sent) = if is_receive { (moved, 0) } else { (0, moved) };
+    state.received.sequence = sequences.received.wrapping_sub(received);
+    state.sent.sequence = sequences.sent.wrapping_sub(sent);
+    fill_addresses(socket, &mut state.identity)?;
+    if role == ROLE_ACCEPTED && is_receive && is_first_read(socket, moved, sequences) {
+        // SAFETY: has no preconditions.
+        state.identity.opened_ns = unsafe { bpf_ktime_get_ns() };
+    }
+    Some(state)
+}
+
+/// Whether the `moved` bytes just read are the first that the peer ever sent.
+fn is_first_read(socket: Address, moved: u32, sequences: Sequences) -> bool {
+    let first = || {
+        let tcp = tcp_socket(socket)?;
+        let in_all: u64 = read(tcp, constant!(OFFSETS.tcp_bytes_received))?;
+        let next: u32 = read(tcp, constant!(OFFSETS.tcp_receive_next))?;
+        let unread = next.wrapping_sub(sequences.received);
+        Some(in_all.wrapping_sub(u64::from(unread)) == u64::from(moved))
+    };
+    first().unwrap_or(false)
+}
+
+#[inline(never)]
+fn create(socket: Address, role: u8, verdict: u8) -> Option<&'static mut Socket> {
+    let stream = Stream { next: 0, sequence: 0, padding: 0 };
+    let fresh = Socket {
+        identity: Identity {
+            // SAFETY: the helper accepts any socket.
+            cookie: unsafe { bpf_get_socket_cookie(socket as *mut _) },
+            opened_ns: 0,
+            // SAFETY: has no preconditions.
+            control_group: unsafe { bpf_get_current_cgroup_id() },
+            local_address: [0; 16],
+            remote_address: [0; 16],
+            network_namespace: socket_network_namespace(socket)?,
+            pid: 0,
+            pid_in_namespace: 0,
+            local_port: 0,
+            remote_port: 0,
+            role,
+            padding: [0; 7],
+        },
+        received: stream,
+        sent: stream,
+        budget: 0,
+        turn: u8::MAX,
+        verdict,
+        flags: 0,
+        fin_queued: 0,
+    };
+    if SOCKETS.insert(socket as u64, fresh, 0).is_err() {
+        count(|counters| counters.sockets_full += 1);
+        return None;
+    }
+    lookup(socket)
+}
+
+#[inline(always)]
+fn is_tcp(socket: Address) -> Option<bool> {
+    let protocol: u16 = read(socket, constant!(OFFSETS.sock_protocol))?;
+    Some(protocol == IPPROTO_TCP)
+}
+
+/// The socket as a TCP socket; `None` if it is anything else (UDP, Unix, MPTCP…).
+#[inline(always)]
+pub fn tcp_socket(socket: Address) -> Option<Address> {
+    // SAFETY: the helper accepts any socket and checks what it is.
+    let tcp = unsafe { bpf_skc_to_tcp_sock(socket as *mut _) } as Address;
+    if tcp.is_null() { None } else { Some(tcp) }
+}
+
+/// Where the streams stand now. The kernel counts the peer's FIN as a byte read; here it is not.
+#[inline(always)]
+pub fn sequences(socket: Address) -> Option<Sequences> {
+    let tcp = tcp_socket(socket)?;
+    let copied: u32 = read(tcp, constant!(OFFSETS.tcp_copied_seq))?;
+    let sent: u32 = read(tcp, constant!(OFFSETS.tcp_write_seq))?;
+    let flags: u64 = read(socket, constant!(OFFSETS.sock_flags))?;
+    if flags & SOCK_DONE == 0 {
+        return Some(Sequences { received: copied, sent });
+    }
+    let next: u32 = read(tcp, constant!(OFFSETS.tcp_receive_next))?;
+    let fin_read = u32::from(copied == next);
+    Some(Sequences { received: copied.wrapping_sub(fin_read), sent })
+}
+
+fn fill_addresses(socket: Address, identity: &mut Identity) -> Option<()> {
+    let family: u16 = read(socket, constant!(OFFSETS.sock_family))?;
+    match family {
+        AF_INET => {
+            let local: [u8; 4] = read(socket, constant!(OFFSETS.sock_local_ipv4))?;
+            let remote: [u8; 4] = read(socket, constant!(OFFSETS.sock_remote_ipv4))?;
+            identity.local_address = ipv4_mapped(local);
+            identity.remote_address = ipv4_mapped(remote);
+        }
+        AF_INET6 => {
+            identity.local_address = read(socket, constant!(OFFSETS.sock_local_ipv6))?;
+            identity.remote_address = read(socket, constant!(OFFSETS.sock_remote_ipv6))?;
+        }
+        _ => return None,
+    }
+    // `inet_sport`, because `skc_num` is 0 again after a reset.
+    let local: u16 = read(socket, constant!(OFFSETS.sock_source_port))?;
+    let remote: u16 = read(socket, constant!(OFFSETS.sock_remote_port))?;
+    identity.local_port = u16::from_be(local);
+    identity.remote_port = u16::from_be(remote);
+    Some(())
+}
+
+#[inline(always)]
+fn ipv4_mapped(address: [u8; 4]) -> [u8; 16] {
+    let [a, b, c, d] = address;
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, a, b, c, d]
+}
+
+/// Tells userspace the final counts, once. If the ring is full they are kept until it asks.
+#[inline(never)]
+fn tell_close(socket: Address, state: &mut Socket) -> Option<()> {
+    if state.flags & event_flag::CLOSE_TOLD != 0 || !was_used(state) {
+        return None;
+    }
+    state.flags |= event_flag::CLOSE_TOLD;
+    catch_up(socket, state);
+    let event = Event {
+        // SAFETY: has no preconditions.
+        time_ns: unsafe { bpf_ktime_get_ns() },
+        offset: state.received.next,
+        length: state.sent.next,
+        head: 0,
+        tail: 0,
+        kind: event_kind::CLOSED,
+        direction: 0,
+        reason: reason::NONE,
+        flags: state.flags,
+        padding: 0,
+        identity: state.identity,
+    };
+    if EVENTS.output::<Event>(&event, crate::copy::NO_WAKEUP).is_ok() {
+        count(|counters| counters.events += 1);
+    } else if CLOSED.insert(state.identity.cookie, &*state, 0).is_ok() {
+        count(|counters| {
+            counters.reservation_failures += 1;
+            counters.closes_kept += 1;
+        });
+    } else {
+        count(|counters| counters.closes_lost += 1);
+    }
+    Some(())
+}
+
+/// A connection on which no selected process moved a byte is nobody's business.
+#[inline(always)]
+fn was_used(state: &Socket) -> bool {
+    state.identity.pid != 0
+}
+
+/// Bytes that no call was seen for (splice from the socket) still count; the gateway's FIN, which
+/// the kernel counts as a byte written, does not.
+#[inline(always)]
+fn catch_up(socket: Address, state: &mut Socket) {
+    if let Some(sequences) = sequences(socket) {
+        let sent = sequences.sent.wrapping_sub(u32::from(state.fin_queued));
+        advance(&mut state.received, sequences.received);
+        advance(&mut state.sent, sent);
+    }
+}
+
+/// Moves a stream to where the socket says it is; returns where it was.
+#[inline(always)]
+pub fn advance(stream: &mut Stream, sequence: u32) -> u64 {
+    let before = stream.next;
+    stream.next = before.wrapping_add(u64::from(sequence.wrapping_sub(stream.sequence)));
+    stream.sequence = sequence;
+    before
+}
+
+/// References to the open file of a socket beyond its one descriptor and the running call: more
+/// than none means that another thread may be in a call on it.
+#[inline(always)]
+pub fn is_shared(socket: Address) -> bool {
+    let references = || {
+        let owner = follow(socket, constant!(OFFSETS.sock_socket))?;
+        let file = follow(owner, constant!(OFFSETS.socket_file))?;
+        read::<u32>(file, constant!(OFFSETS.file_references))
+    };
+    references().is_none_or(|n| n > constant!(OFFSETS.file_one_reference).wrapping_add(1))
+}

@@ -1,0 +1,137 @@
+//! One call that moved bytes: whose it is, where in the stream, and how much of it to copy.
+
+use crate::call::{self, Source};
+use crate::copy::{self, Plan};
+use crate::kernel::{Address, pid_in_namespace, read};
+use crate::maps::{PROCESSES, VERDICT_COUNT, VERDICTS, constant, count};
+use crate::selection::{current_process, current_task};
+use crate::socket::{advance, is_shared, lookup_or_join, sequences};
+use tap_ebpf::{
+    DIRECTION_RECEIVED, EDGE_LENGTH, HEAD_ALLOWANCE, Process, Socket, event_kind, reason, verdict,
+};
+
+/// Receive flags of calls that take nothing out of the stream: `MSG_OOB`, `MSG_PEEK` and
+/// `MSG_ERRQUEUE`.
+const NOT_OF_THE_STREAM: i32 = 0x1 | 0x2 | 0x2000;
+/// The bytes are dropped, not delivered.
+const MSG_TRUNC: i32 = 0x20;
+/// Bit of `sk_shutdown`: no more will be received.
+const RECEIVE_SHUTDOWN: u8 = 1;
+
+/// Handles the end of a send or receive with the given result.
+#[inline(always)]
+pub fn try_transfer(socket: Address, result: i32, flags: i32, direction: u8) -> Option<()> {
+    let group = current_process();
+    // SAFETY: the entry belongs to the running process; other threads only add to its counters.
+    let process = unsafe { &mut *PROCESSES.get_ptr_mut(group)? };
+    if result < 0 {
+        return call::failed();
+    }
+    let is_receive = direction == DIRECTION_RECEIVED;
+    if is_receive && flags & NOT_OF_THE_STREAM != 0 {
+        return None;
+    }
+    let now = sequences(socket)?;
+    let moved = result as u32;
+    let state = lookup_or_join(socket, moved, now, is_receive)?;
+    note_process(state, group);
+    process.calls += 1;
+
+    let (stream, sequence) = if is_receive {
+        (&mut state.received, now.received)
+    } else {
+        (&mut state.sent, now.sent)
+    };
+    let expected = advance(stream, sequence);
+    let next = stream.next;
+    if is_ignored(state) {
+        return None;
+    }
+    if moved == 0 {
+        return if is_receive { end_of_stream(socket, state, next) } else { None };
+    }
+
+    let start = next.wrapping_sub(u64::from(moved));
+    let plan = if start != expected && (start < expected || is_shared(socket)) {
+        count(|counters| counters.concurrent += 1);
+        if next == expected {
+            return None;
+        }
+        Plan::hidden(expected, next - expected, direction, reason::CONCURRENT)
+    } else if is_receive && flags & MSG_TRUNC != 0 {
+        Plan::hidden(start, u64::from(moved), direction, reason::DISCARDED)
+    } else {
+        match call::source(socket, direction) {
+            Source::Hidden(why) => Plan::hidden(start, u64::from(moved), direction, why),
+            Source::Memory(memory) => {
+                let wanted = within_budget(state, &memory, moved, direction);
+                Plan::copied(start, moved, wanted, direction, memory)
+            }
+        }
+    };
+    copy::emit(&plan, state, process)
+}
+
+/// How many bytes of the beginning of a call may be copied. Beyond the budget of the turn it is
+/// the edge only, unless a message begins with this call.
+#[inline(always)]
+fn within_budget(state: &mut Socket, memory: &call::Memory, moved: u32, direction: u8) -> u32 {
+    if state.turn != direction {
+        state.turn = direction;
+        state.budget = full_budget();
+    } else if state.budget < moved && copy::begins_message(memory) {
+        state.budget = full_budget();
+    }
+    let granted = if moved < state.budget { moved } else { state.budget };
+    state.budget -= granted;
+    let edge = if moved < EDGE_LENGTH as u32 { moved } else { EDGE_LENGTH as u32 };
+    if granted < edge { edge } else { granted }
+}
+
+#[inline(always)]
+fn full_budget() -> u32 {
+    HEAD_ALLOWANCE + constant!(SETTINGS.body_cap)
+}
+
+/// A read that returned 0 after the peer's FIN.
+#[inline(always)]
+fn end_of_stream(socket: Address, state: &Socket, next: u64) -> Option<()> {
+    let shutdown: u8 = read(socket, constant!(OFFSETS.sock_shutdown))?;
+    if shutdown & RECEIVE_SHUTDOWN == 0 {
+        return None;
+    }
+    copy::emit_bare(state, event_kind::END, next, DIRECTION_RECEIVED)
+}
+
+/// Takes userspace's verdict over when there is one.
+#[inline(always)]
+fn is_ignored(state: &mut Socket) -> bool {
+    if state.verdict == verdict::COPY && verdicts_wait() {
+        if VERDICTS.get_ptr(state.identity.cookie).is_some() {
+            state.verdict = verdict::IGNORE;
+        }
+    }
+    state.verdict == verdict::IGNORE
+}
+
+#[inline(always)]
+fn verdicts_wait() -> bool {
+    // SAFETY: an aligned word that userspace writes in one piece.
+    VERDICT_COUNT.get_ptr(0).is_some_and(|waiting| unsafe { *waiting } != 0)
+}
+
+/// Workers may hand a connection on, so the process is noted with every change.
+#[inline(always)]
+fn note_process(state: &mut Socket, group: u32) {
+    if state.identity.pid != group {
+        state.identity.pid = group;
+        state.identity.pid_in_namespace = pid_in_namespace(current_task()).unwrap_or(group);
+    }
+}
+
+/// Adds to the counters of a process.
+#[inline(always)]
+pub fn count_copied(process: &mut Process, bytes: u64) {
+    process.bytes_copied += bytes;
+    count(|counters| counters.bytes_copied += bytes);
+}

@@ -1,0 +1,4 @@
+//! Whoever sees bytes: sources of Segments.
+
+#[cfg(feature = "probes")]
+pub mod probes;
