@@ -51,8 +51,9 @@ impl Plan {
     }
 }
 
-/// Progress of one call's copying; lives on the stack of `emit`.
-struct Gather {
+/// Progress of one call's copying. It lives in the scratch map, not on the stack: the verifier
+/// follows every value of a stack variable through the loop and never comes to an end.
+pub struct Gather {
     /// Next entry of the vector, and how many are left.
     vector: u64,
     entries: u64,
@@ -66,6 +67,8 @@ struct Gather {
     /// Bytes in the scratch area: `filled` in all, `filled_tail` of them from the end.
     filled: u64,
     filled_tail: u64,
+    /// Bytes copied for this call in all.
+    copied: u64,
     /// The event being put together.
     offset: u64,
     skipped: u64,
@@ -81,7 +84,7 @@ struct Gather {
 pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
     let scratch = scratch()?;
     begin(scratch, state, event_kind::DATA, plan.direction);
-    let mut gather = Gather {
+    scratch.gather = Gather {
         vector: plan.memory.vector,
         entries: if plan.memory.count > VECTOR_LIMIT { VECTOR_LIMIT } else { plan.memory.count },
         base: plan.memory.base,
@@ -91,6 +94,7 @@ pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
         tail: u64::from(plan.tail),
         filled: 0,
         filled_tail: 0,
+        copied: 0,
         offset: plan.offset,
         skipped: 0,
         flags: event_flag::CALL_START,
@@ -99,23 +103,22 @@ pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
         failed: false,
     };
     if plan.head > 0 {
-        // SAFETY: `step` has the signature that the helper asks for, `gather` outlives the call.
+        // SAFETY: `step` has the signature that the helper asks for and needs no context.
         unsafe {
-            bpf_loop(STEP_LIMIT, step as *mut c_void, (&raw mut gather).cast(), 0);
+            bpf_loop(STEP_LIMIT, step as *mut c_void, core::ptr::null_mut(), 0);
         }
     } else {
-        gather.skipped = plan.length;
-        gather.gap = 0;
+        scratch.gather.skipped = plan.length;
+        scratch.gather.gap = 0;
     }
-    if gather.failed {
-        give_up(&mut gather);
+    if scratch.gather.failed {
+        give_up(&mut scratch.gather);
     }
-    if plan.memory.is_multiple_send && gather.available > 0 {
+    if plan.memory.is_multiple_send && scratch.gather.available > 0 {
         forget_multiple();
     }
-    let copied = u64::from(plan.head) + u64::from(plan.tail);
-    count_copied(process, copied);
-    flush(&mut gather);
+    flush(scratch);
+    count_copied(process, scratch.gather.copied);
     Some(())
 }
 
@@ -155,9 +158,11 @@ fn looks_like_start(bytes: [u8; 8]) -> bool {
 }
 
 /// One step of the loop: 0 to go on, 1 to stop.
-unsafe extern "C" fn step(_index: u32, context: *mut c_void) -> c_long {
-    // SAFETY: `emit` passes its `Gather`.
-    let gather = unsafe { &mut *context.cast::<Gather>() };
+unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> c_long {
+    let Some(scratch) = scratch() else {
+        return 1;
+    };
+    let gather = &mut scratch.gather;
     let is_done = gather.head == 0 && gather.gap == 0 && gather.tail == 0;
     if is_done && (!gather.look_for_rest || gather.available > 0 || gather.entries == 0) {
         return 1;
@@ -165,16 +170,16 @@ unsafe extern "C" fn step(_index: u32, context: *mut c_void) -> c_long {
     let outcome = if gather.available == 0 {
         next_buffer(gather)
     } else if gather.head > 0 {
-        copy_head(gather)
+        copy_head(scratch)
     } else if gather.gap > 0 {
         walk_gap(gather)
     } else {
-        copy_tail(gather)
+        copy_tail(scratch)
     };
     if outcome.is_some() {
         return 0;
     }
-    gather.failed = true;
+    scratch.gather.failed = true;
     1
 }
 
@@ -191,15 +196,16 @@ fn next_buffer(gather: &mut Gather) -> Option<()> {
 }
 
 #[inline(always)]
-fn copy_head(gather: &mut Gather) -> Option<()> {
+fn copy_head(scratch: &mut Scratch) -> Option<()> {
+    let gather = &scratch.gather;
     let room = (CHUNK_CAPACITY as u64).saturating_sub(gather.filled);
     if room == 0 {
-        flush(gather);
+        flush(scratch);
         return Some(());
     }
     let length = smallest(smallest(gather.available, gather.head), room);
-    copy_bytes(gather, length)?;
-    gather.head -= length;
+    copy_bytes(scratch, length)?;
+    scratch.gather.head -= length;
     Some(())
 }
 
@@ -214,18 +220,18 @@ fn walk_gap(gather: &mut Gather) -> Option<()> {
 }
 
 #[inline(always)]
-fn copy_tail(gather: &mut Gather) -> Option<()> {
-    let length = smallest(gather.available, gather.tail);
-    copy_bytes(gather, length)?;
-    gather.tail -= length;
-    gather.filled_tail += length;
+fn copy_tail(scratch: &mut Scratch) -> Option<()> {
+    let length = smallest(scratch.gather.available, scratch.gather.tail);
+    copy_bytes(scratch, length)?;
+    scratch.gather.tail -= length;
+    scratch.gather.filled_tail += length;
     Some(())
 }
 
 /// Appends bytes of the current buffer to the scratch area.
 #[inline(always)]
-fn copy_bytes(gather: &mut Gather, length: u64) -> Option<()> {
-    let scratch = scratch()?;
+fn copy_bytes(scratch: &mut Scratch, length: u64) -> Option<()> {
+    let gather = &mut scratch.gather;
     // The compiler proves both bounds and would drop the checks; the verifier needs to see them.
     let place = black_box(gather.filled);
     let size = black_box(length);
@@ -242,6 +248,7 @@ fn copy_bytes(gather: &mut Gather, length: u64) -> Option<()> {
         return None;
     }
     gather.filled += length;
+    gather.copied += length;
     gather.base += length;
     gather.available -= length;
     Some(())
@@ -260,10 +267,8 @@ fn give_up(gather: &mut Gather) {
 
 /// Delivers the event put together so far and begins the next.
 #[inline(always)]
-fn flush(gather: &mut Gather) {
-    let Some(scratch) = scratch() else {
-        return;
-    };
+fn flush(scratch: &mut Scratch) {
+    let gather = &mut scratch.gather;
     let length = gather.filled + gather.skipped;
     if length == 0 {
         return;
@@ -275,12 +280,13 @@ fn flush(gather: &mut Gather) {
     event.tail = gather.filled_tail as u32;
     event.flags = gather.flags;
     event.reason = if gather.skipped > 0 { gather.reason } else { reason::NONE };
-    output(scratch, gather.filled);
+    let filled = gather.filled;
     gather.offset += length;
     gather.filled = 0;
     gather.filled_tail = 0;
     gather.skipped = 0;
     gather.flags = 0;
+    output(scratch, filled);
 }
 
 #[inline(always)]
@@ -310,7 +316,7 @@ fn output(scratch: &Scratch, bytes: u64) {
     }
     // SAFETY: header and bytes are contiguous (`repr(C)`), and the length is within the area.
     let record = unsafe {
-        let start = (&raw const *scratch).cast::<u8>();
+        let start = (&raw const scratch.event).cast::<u8>();
         core::slice::from_raw_parts(start, size_of::<Event>() + bytes as usize)
     };
     if EVENTS.output::<[u8]>(record, NO_WAKEUP).is_ok() {

@@ -1,5 +1,6 @@
 //! Maps and load-time constants: all state that outlives a program run.
 
+use crate::copy::Gather;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use tap_ebpf::{
@@ -59,6 +60,7 @@ pub static MULTIPLE: LruHashMap<u32, MultipleMessages> = LruHashMap::with_max_en
 /// place and length of a copy separately.
 #[repr(C)]
 pub struct Scratch {
+    pub gather: Gather,
     pub event: Event,
     pub bytes: [u8; 2 * CHUNK_CAPACITY + EDGE_LENGTH],
 }

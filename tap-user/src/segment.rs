@@ -5,6 +5,7 @@
 //! offsets always add up to what the kernel moved, and nothing goes missing in silence.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// When something was captured: nanoseconds on two clocks.
 ///
@@ -218,4 +219,26 @@ pub struct Close {
     pub by: ClosedBy,
     /// Whether it ended by a reset instead of an orderly end of both streams.
     pub reset: bool,
+}
+
+/// What a source tells about a connection, in the order in which it happened.
+#[derive(Debug, Clone)]
+pub enum Happening<'a> {
+    /// The connection is seen for the first time, or passed on to another process.
+    Opened(Arc<Connection>),
+    /// Bytes were moved.
+    Segment(Segment<'a>),
+    /// One direction ended in an orderly way.
+    Ended(Direction, Time),
+    /// The connection is over: nothing follows under its serial number.
+    Closed(Close, Time),
+}
+
+/// What the receiver of a [`Happening`] thinks of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Interest {
+    /// Go on.
+    Keep,
+    /// Its bytes are of no use: the source need not copy them any more.
+    Ignore,
 }

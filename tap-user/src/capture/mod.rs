@@ -1,4 +1,7 @@
 //! Whoever sees bytes: sources of Segments.
 
+pub mod clock;
+pub mod selection;
+
 #[cfg(feature = "probes")]
 pub mod probes;

@@ -6,7 +6,7 @@ use tap_ebpf::NO_OFFSET;
 use tap_ebpf::{CallNumbers, Offsets};
 
 /// Looks all members up; the first that is missing is named in the error.
-pub fn offsets(btf: &Btf) -> Result<Offsets, BtfError> {
+pub(super) fn offsets(btf: &Btf) -> Result<Offsets, BtfError> {
     let registers = registers(btf)?;
     let (file_references, file_one_reference) = file_references(btf)?;
     Ok(Offsets {
@@ -95,7 +95,7 @@ fn registers(btf: &Btf) -> Result<Registers, BtfError> {
 
 /// Numbers of the calls whose arguments the programs understand.
 #[must_use]
-pub fn call_numbers() -> CallNumbers {
+pub(super) fn call_numbers() -> CallNumbers {
     CallNumbers {
         read: libc::SYS_read,
         readv: libc::SYS_readv,

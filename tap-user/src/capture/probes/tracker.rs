@@ -1,0 +1,294 @@
+//! From records to happenings: gives connections their serial numbers, keeps the place of every
+//! stream, and tells each byte that no event told as a gap.
+
+use super::event::{Record, connection, direction};
+use super::only_listener;
+use crate::capture::clock::Clock;
+use crate::capture::selection::Found;
+use crate::segment::{
+    Close, ClosedBy, Connection, Content, Direction, GapCause, Happening, Interest, Leg, Listener,
+    Segment, Time,
+};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tap_ebpf::{
+    DIRECTION_RECEIVED, DIRECTION_SENT, Event, Identity, Socket, event_flag, event_kind,
+};
+
+/// Whoever is told of happenings.
+type Handler<'a> = dyn FnMut(u64, Happening<'_>) -> Interest + 'a;
+
+/// Bytes seen, in both directions of all connections.
+#[derive(Debug, Clone, Default)]
+pub struct Traffic {
+    /// Bytes that the gateway moved while it was watched, ignored connections excepted.
+    pub seen: u64,
+    /// Bytes that reached userspace.
+    pub captured: u64,
+    /// Bytes left out on purpose.
+    pub skipped: u64,
+    /// Bytes lost, by cause.
+    pub lost: BTreeMap<GapCause, u64>,
+    /// Bytes of connections that turned out not to be of interest.
+    pub ignored: u64,
+    /// Records of the ring that were shorter than they said; never seen yet.
+    pub unreadable_records: u64,
+}
+
+/// A followed connection.
+struct Followed {
+    connection: Arc<Connection>,
+    /// Next byte in each direction, as the gateway sees them.
+    received: u64,
+    sent: u64,
+    ignored: bool,
+}
+
+/// All followed connections, by socket cookie.
+#[derive(Default)]
+pub(super) struct Tracker {
+    followed: HashMap<u64, Followed>,
+    last_serial: u64,
+    upstream_listeners: HashMap<u32, Listener>,
+    traffic: Traffic,
+}
+
+impl Tracker {
+    /// Notes which processes have one listener only, so that their upstream legs belong to it.
+    pub(super) fn set_listeners(&mut self, found: &[Found]) {
+        self.upstream_listeners = found.iter().map(|one| (one.pid, only_listener(one))).collect();
+    }
+
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    pub(super) fn count_unreadable(&mut self) {
+        self.traffic.unreadable_records += 1;
+    }
+
+    pub(super) fn serials(&self) -> Vec<u64> {
+        let mut serials: Vec<u64> =
+            self.followed.values().map(|one| one.connection.serial).collect();
+        serials.sort_unstable();
+        serials
+    }
+
+    /// Turns one record into happenings; says if its connection lost all interest just now.
+    pub(super) fn handle(
+        &mut self,
+        record: &Record<'_>,
+        clock: Clock,
+        handle: &mut Handler<'_>,
+    ) -> Interest {
+        let event = &record.event;
+        let time = clock.at(event.time_ns);
+        self.open(&event.identity, clock, handle);
+        match event.kind {
+            event_kind::DATA => self.data(record, time, handle),
+            event_kind::END => self.end(event, time, handle),
+            event_kind::CLOSED => {
+                let finals = Finals {
+                    received: event.offset,
+                    sent: event.length,
+                    flags: event.flags,
+                };
+                self.finish(event.identity.cookie, &finals, time, handle);
+                Interest::Keep
+            }
+            _ => {
+                self.count_unreadable();
+                Interest::Keep
+            }
+        }
+    }
+
+    /// Tells bytes of an open connection that no event told.
+    pub(super) fn catch_up(&mut self, socket: &Socket, now: Time, handle: &mut Handler<'_>) {
+        if let Some(followed) = self.followed.get_mut(&socket.identity.cookie) {
+            let finals = Finals::of(socket);
+            tell_missed(followed, &finals, now, &mut self.traffic, handle);
+        }
+    }
+
+    /// Closes a connection whose end no event told.
+    pub(super) fn close(&mut self, socket: &Socket, now: Time, handle: &mut Handler<'_>) {
+        self.finish(socket.identity.cookie, &Finals::of(socket), now, handle);
+    }
+
+    /// Makes sure that the connection is known, and by its present process.
+    fn open(&mut self, identity: &Identity, clock: Clock, handle: &mut Handler<'_>) {
+        if let Some(followed) = self.followed.get_mut(&identity.cookie) {
+            let pid = followed.connection.process.map(|process| process.pid);
+            if pid == Some(identity.pid) || identity.pid == 0 {
+                return;
+            }
+        }
+        let serial = match self.followed.get(&identity.cookie) {
+            Some(followed) => followed.connection.serial,
+            None => {
+                self.last_serial += 1;
+                self.last_serial
+            }
+        };
+        let listener = self.upstream_listeners.get(&identity.pid);
+        let listener = listener.copied().unwrap_or(Listener::Unknown);
+        let connection = Arc::new(connection(identity, serial, listener, clock));
+        handle(serial, Happening::Opened(Arc::clone(&connection)));
+        self.followed
+            .entry(identity.cookie)
+            .and_modify(|followed| followed.connection = Arc::clone(&connection))
+            .or_insert(Followed { connection, received: 0, sent: 0, ignored: false });
+    }
+
+    fn data(&mut self, record: &Record<'_>, time: Time, handle: &mut Handler<'_>) -> Interest {
+        let event = &record.event;
+        let Some(followed) = self.followed.get_mut(&event.identity.cookie) else {
+            return Interest::Keep;
+        };
+        let mut telling =
+            Telling::new(followed, event.direction, time, &mut self.traffic, handle);
+        telling.missed_up_to(event.offset);
+        telling.tell(Content::Bytes(record.head), record.starts_call());
+        if let Some((length, cause)) = record.gap() {
+            telling.tell(Content::Gap { length, cause }, record.starts_call() && event.head == 0);
+        }
+        telling.tell(Content::Bytes(record.tail), false);
+        telling.interest()
+    }
+
+    fn end(&mut self, event: &Event, time: Time, handle: &mut Handler<'_>) -> Interest {
+        let Some(followed) = self.followed.get_mut(&event.identity.cookie) else {
+            return Interest::Keep;
+        };
+        let mut telling =
+            Telling::new(followed, event.direction, time, &mut self.traffic, handle);
+        telling.missed_up_to(event.offset);
+        let leg = followed.connection.leg;
+        handle(followed.connection.serial, Happening::Ended(direction(leg, event.direction), time))
+    }
+
+    fn finish(&mut self, cookie: u64, finals: &Finals, time: Time, handle: &mut Handler<'_>) {
+        let Some(mut followed) = self.followed.remove(&cookie) else {
+            return;
+        };
+        tell_missed(&mut followed, finals, time, &mut self.traffic, handle);
+        let connection = &followed.connection;
+        let close = close(connection.leg, finals.flags);
+        handle(connection.serial, Happening::Closed(close, time));
+    }
+}
+
+/// What the kernel counted in all.
+struct Finals {
+    received: u64,
+    sent: u64,
+    flags: u8,
+}
+
+impl Finals {
+    fn of(socket: &Socket) -> Self {
+        Self { received: socket.received.next, sent: socket.sent.next, flags: socket.flags }
+    }
+}
+
+fn tell_missed(
+    followed: &mut Followed,
+    finals: &Finals,
+    time: Time,
+    traffic: &mut Traffic,
+    handle: &mut Handler<'_>,
+) {
+    Telling::new(followed, DIRECTION_RECEIVED, time, traffic, handle).missed_up_to(finals.received);
+    Telling::new(followed, DIRECTION_SENT, time, traffic, handle).missed_up_to(finals.sent);
+}
+
+/// Telling segments of one direction of a connection.
+struct Telling<'a, 'b> {
+    serial: u64,
+    direction: Direction,
+    time: Time,
+    next: &'a mut u64,
+    ignored: &'a mut bool,
+    traffic: &'a mut Traffic,
+    handle: &'a mut Handler<'b>,
+    lost_interest: bool,
+}
+
+impl<'a, 'b> Telling<'a, 'b> {
+    fn new(
+        followed: &'a mut Followed,
+        code: u8,
+        time: Time,
+        traffic: &'a mut Traffic,
+        handle: &'a mut Handler<'b>,
+    ) -> Self {
+        let is_received = code == DIRECTION_RECEIVED;
+        Self {
+            serial: followed.connection.serial,
+            direction: direction(followed.connection.leg, code),
+            time,
+            next: if is_received { &mut followed.received } else { &mut followed.sent },
+            ignored: &mut followed.ignored,
+            traffic,
+            handle,
+            lost_interest: false,
+        }
+    }
+
+    /// Tells a gap up to a place that lies ahead.
+    fn missed_up_to(&mut self, place: u64) {
+        let length = place.saturating_sub(*self.next);
+        self.tell(Content::Gap { length, cause: GapCause::Missed }, false);
+    }
+
+    fn tell(&mut self, content: Content<'_>, at_boundary: bool) {
+        let length = content.length();
+        if length == 0 {
+            return;
+        }
+        let offset = *self.next;
+        *self.next += length;
+        if *self.ignored {
+            self.traffic.ignored += length;
+            return;
+        }
+        self.count(&content);
+        let segment =
+            Segment { direction: self.direction, offset, time: self.time, at_boundary, content };
+        if (self.handle)(self.serial, Happening::Segment(segment)) == Interest::Ignore {
+            *self.ignored = true;
+            self.lost_interest = true;
+        }
+    }
+
+    fn count(&mut self, content: &Content<'_>) {
+        let length = content.length();
+        self.traffic.seen += length;
+        match content {
+            Content::Bytes(_) => self.traffic.captured += length,
+            Content::Gap { cause, .. } if cause.is_skipped() => self.traffic.skipped += length,
+            Content::Gap { cause, .. } => *self.traffic.lost.entry(*cause).or_default() += length,
+        }
+    }
+
+    fn interest(&self) -> Interest {
+        if self.lost_interest { Interest::Ignore } else { Interest::Keep }
+    }
+}
+
+/// Who ended a connection, by the roles of the HTTP peers.
+fn close(leg: Leg, flags: u8) -> Close {
+    let (peer, gateway) = match leg {
+        Leg::Client => (ClosedBy::Client, ClosedBy::Server),
+        Leg::Upstream => (ClosedBy::Server, ClosedBy::Client),
+    };
+    let by = if flags & event_flag::PEER_FIRST != 0 {
+        peer
+    } else if flags & event_flag::GATEWAY_ENDED != 0 {
+        gateway
+    } else {
+        ClosedBy::Unknown
+    };
+    Close { by, reset: flags & event_flag::RESET != 0 }
+}

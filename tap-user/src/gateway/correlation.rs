@@ -1,0 +1,255 @@
+//! Correlation ids as Kong's correlation-id plugin makes them, byte for byte
+//! (kong/plugins/correlation-id/handler.lua), for a tap that can inject nothing: an id that the
+//! exchange carries is honoured, otherwise one is derived.
+
+use super::{Correlation, CorrelationSource, Observation};
+use crate::http::{Exchange, Headers, Outcome};
+use crate::segment::{Connection, Leg, Time};
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Header that carries the id; Kong's default since 0.8.
+pub const DEFAULT_HEADER: &str = "Kong-Request-ID";
+
+/// Longest id that is honoured, in bytes; a longer header value is no id.
+const HONOURED_LENGTH_LIMIT: usize = 1_024;
+
+/// How ids are made, by Kong's own names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Generator {
+    /// `server_addr-server_port-pid-connection-connection_requests-timestamp`
+    #[default]
+    Tracker,
+    /// A random UUID.
+    Uuid,
+    /// One UUID per worker process and a counter that starts at 1.
+    UuidCounter,
+}
+
+impl FromStr for Generator {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "tracker" => Ok(Self::Tracker),
+            "uuid" => Ok(Self::Uuid),
+            "uuid#counter" => Ok(Self::UuidCounter),
+            _ => Err(format!("`{name}` is not one of tracker, uuid, uuid#counter")),
+        }
+    }
+}
+
+/// Gives exchanges their ids.
+pub struct Correlator {
+    generator: Generator,
+    header: String,
+    /// Marks the records of this run of the tap.
+    run: u64,
+    workers: HashMap<u32, Worker>,
+    /// Ids of exchanges that were exported unfinished and come again, by serial and ordinal.
+    unfinished: HashMap<(u64, u64), Correlation>,
+}
+
+/// A worker process of the gateway under `uuid#counter`.
+struct Worker {
+    uuid: Uuid,
+    requests: u64,
+}
+
+impl Correlator {
+    /// `run` marks all record ids of this run; random for live traffic, fixed for capture files.
+    #[must_use]
+    pub fn new(generator: Generator, header: String, run: u64) -> Self {
+        Self { generator, header, run, workers: HashMap::new(), unfinished: HashMap::new() }
+    }
+
+    /// Completes an exchange with its ids.
+    pub fn identify(&mut self, connection: &Arc<Connection>, exchange: Exchange) -> Observation {
+        let key = (connection.serial, exchange.ordinal);
+        let known = self.unfinished.remove(&key);
+        let correlation = known.or_else(|| self.correlate(connection, &exchange));
+        if let (Outcome::Ongoing, Some(correlation)) = (exchange.outcome, &correlation) {
+            self.unfinished.insert(key, correlation.clone());
+        }
+        Observation {
+            id: format!("{:016x}-{}-{}", self.run, connection.serial, exchange.ordinal),
+            connection: Arc::clone(connection),
+            correlation,
+            exchange,
+        }
+    }
+
+    fn correlate(&mut self, connection: &Connection, exchange: &Exchange) -> Option<Correlation> {
+        if let Some(id) = self.honoured(exchange) {
+            return Some(Correlation { id, source: CorrelationSource::Header });
+        }
+        if connection.leg == Leg::Upstream {
+            return None;
+        }
+        let id = self.derive(connection, exchange)?;
+        Some(Correlation { id, source: CorrelationSource::Derived })
+    }
+
+    /// The id that the request or else the response carries. An empty one counts as missing, as
+    /// in Kong since 2.2.
+    fn honoured(&self, exchange: &Exchange) -> Option<String> {
+        let request = exchange.request.as_ref().map(|request| &request.headers);
+        let response = exchange.response.as_ref().map(|response| &response.headers);
+        [request, response].into_iter().flatten().find_map(|headers| self.value(headers))
+    }
+
+    fn value(&self, headers: &Headers) -> Option<String> {
+        let value = headers.get(&self.header)?;
+        let is_id = !value.is_empty() && value.len() <= HONOURED_LENGTH_LIMIT;
+        is_id.then(|| std::str::from_utf8(value).ok().map(str::to_owned)).flatten()
+    }
+
+    fn derive(&mut self, connection: &Connection, exchange: &Exchange) -> Option<String> {
+        match self.generator {
+            Generator::Tracker => tracker(connection, exchange),
+            Generator::Uuid => Some(Uuid::new_v4().to_string()),
+            Generator::UuidCounter => {
+                let pid = connection.process.map_or(0, |process| process.pid);
+                let worker = self
+                    .workers
+                    .entry(pid)
+                    .or_insert_with(|| Worker { uuid: Uuid::new_v4(), requests: 0 });
+                worker.requests += 1;
+                Some(format!("{}#{}", worker.uuid, worker.requests))
+            }
+        }
+    }
+}
+
+/// Kong's format string is `%s-%s-%d-%s-%s-%0.3f`; an IPv6 address has no brackets there.
+fn tracker(connection: &Connection, exchange: &Exchange) -> Option<String> {
+    let time = start(exchange)?;
+    let (seconds, milliseconds) =
+        (time.unix_ns / 1_000_000_000, time.unix_ns / 1_000_000 % 1_000);
+    Some(format!(
+        "{}-{}-{}-{}-{}-{seconds}.{milliseconds:03}",
+        connection.server.ip(),
+        connection.server.port(),
+        connection.process.map_or(0, |process| process.pid_in_namespace),
+        connection.serial,
+        exchange.request_ordinal.unwrap_or(exchange.ordinal),
+    ))
+}
+
+/// First byte of the request, or of the response where there is no request.
+fn start(exchange: &Exchange) -> Option<Time> {
+    let request = exchange.request.as_ref().map(|request| request.first_byte);
+    request.or_else(|| exchange.response.as_ref().map(|response| response.first_byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Body, Request, Version};
+    use crate::segment::{Listener, Process};
+
+    fn connection(server: &str, leg: Leg) -> Arc<Connection> {
+        Arc::new(Connection {
+            serial: 56,
+            leg,
+            client: "10.1.1.1:40000".parse().unwrap(),
+            server: server.parse().unwrap(),
+            process: Some(Process { pid: 99_999, pid_in_namespace: 1_234 }),
+            listener: Listener::Port(8_000),
+            network_namespace: None,
+            control_group: None,
+            opened: None,
+        })
+    }
+
+    fn exchange(outcome: Outcome, id_header: Option<&[u8]>) -> Exchange {
+        let mut raw = b"Kong-Request-ID".to_vec();
+        raw.extend_from_slice(id_header.unwrap_or_default());
+        let end = u32::try_from(raw.len()).unwrap();
+        let fields = if id_header.is_some() { vec![(0..15, 15..end)] } else { Vec::new() };
+        let time = Time { monotonic_ns: 5, unix_ns: 1_700_000_000_123_456_789 };
+        Exchange {
+            ordinal: 9,
+            request_ordinal: Some(7),
+            request: Some(Request {
+                method: "GET".to_owned(),
+                target: b"/".to_vec(),
+                version: Version::Http11,
+                headers: Headers::new(raw.into(), fields),
+                head_length: 0,
+                offset: 0,
+                first_byte: time,
+                last_byte: time,
+                body: Body::default(),
+            }),
+            interim: Vec::new(),
+            response: None,
+            outcome,
+            switch: None,
+            proxied: None,
+        }
+    }
+
+    fn identify(generator: Generator, server: &str, header: Option<&[u8]>) -> Observation {
+        let mut correlator = Correlator::new(generator, DEFAULT_HEADER.to_owned(), 0xABC);
+        correlator.identify(&connection(server, Leg::Client), exchange(Outcome::Complete, header))
+    }
+
+    /// The example of the wire formats, section 1.
+    #[test]
+    fn tracker_is_formatted_as_kong_does() {
+        let observation = identify(Generator::Tracker, "10.0.0.1:8000", None);
+        let correlation = observation.correlation.unwrap();
+        assert_eq!(correlation.id, "10.0.0.1-8000-1234-56-7-1700000000.123");
+        assert_eq!(correlation.source, CorrelationSource::Derived);
+        assert_eq!(observation.id, "0000000000000abc-56-9");
+        let observation = identify(Generator::Tracker, "[::1]:8000", None);
+        assert_eq!(observation.correlation.unwrap().id, "::1-8000-1234-56-7-1700000000.123");
+    }
+
+    #[test]
+    fn the_first_counted_id_of_a_worker_ends_in_1() {
+        let id = identify(Generator::UuidCounter, "10.0.0.1:8000", None).correlation.unwrap().id;
+        let (uuid, counter) = id.split_once('#').unwrap();
+        assert_eq!(counter, "1");
+        assert_eq!(Uuid::parse_str(uuid).unwrap().get_version_num(), 4);
+    }
+
+    #[test]
+    fn an_id_in_the_exchange_is_honoured_unless_it_is_empty() {
+        let given = identify(Generator::Uuid, "10.0.0.1:8000", Some(b"mine")).correlation.unwrap();
+        assert_eq!((given.id.as_str(), given.source), ("mine", CorrelationSource::Header));
+        let empty = identify(Generator::Tracker, "10.0.0.1:8000", Some(b"")).correlation.unwrap();
+        assert_eq!(empty.source, CorrelationSource::Derived);
+    }
+
+    #[test]
+    fn upstream_legs_have_honoured_ids_only() {
+        let mut correlator = Correlator::new(Generator::Tracker, DEFAULT_HEADER.to_owned(), 1);
+        let upstream = connection("10.0.0.9:80", Leg::Upstream);
+        let without = correlator.identify(&upstream, exchange(Outcome::Complete, None));
+        assert_eq!(without.correlation, None);
+        let with = correlator.identify(&upstream, exchange(Outcome::Complete, Some(b"mine")));
+        assert_eq!(with.correlation.unwrap().id, "mine");
+    }
+
+    #[test]
+    fn an_exchange_that_comes_again_keeps_its_id() {
+        let mut correlator = Correlator::new(Generator::Uuid, DEFAULT_HEADER.to_owned(), 1);
+        let client = connection("10.0.0.1:8000", Leg::Client);
+        let partial = correlator.identify(&client, exchange(Outcome::Ongoing, None));
+        let whole = correlator.identify(&client, exchange(Outcome::Complete, None));
+        assert_eq!((partial.id, partial.correlation), (whole.id, whole.correlation));
+        let next = correlator.identify(&client, exchange(Outcome::Complete, None));
+        assert_ne!(next.correlation, whole_correlation(&mut correlator, &client));
+    }
+
+    fn whole_correlation(
+        correlator: &mut Correlator,
+        client: &Arc<Connection>,
+    ) -> Option<Correlation> {
+        correlator.identify(client, exchange(Outcome::Complete, None)).correlation
+    }
+}
