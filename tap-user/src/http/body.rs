@@ -21,7 +21,9 @@ pub(super) fn request_framing(headers: &Headers) -> Result<Framing, InvalidLengt
         Coding::Chunked => Ok(Framing::Chunked),
         // The length cannot be known; servers answer 400 or 501 and close.
         Coding::Other => Err(InvalidLength),
-        Coding::Absent => Ok(content_length(headers)?.map_or(Framing::None, Framing::ContentLength)),
+        Coding::Absent => {
+            Ok(content_length(headers)?.map_or(Framing::None, Framing::ContentLength))
+        }
     }
 }
 

@@ -67,7 +67,8 @@ impl Chunked {
     pub(super) fn step(&mut self, bytes: &[u8]) -> ChunkStep {
         match self {
             Self::Content(left) => {
-                let length = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                let length =
+                    usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
                 *self = after_content(left.saturating_sub(length as u64));
                 ChunkStep::Content(length)
             }
@@ -102,9 +103,7 @@ impl Chunked {
             (Self::Start, _) => hex(byte).map(Self::Size),
             (&Self::Size(size) | &Self::Extension(size), b'\n') => Some(after_size_line(size)),
             (&Self::Size(size), b'\r' | b';' | b' ' | b'\t') => Some(Self::Extension(size)),
-            (&Self::Size(size), _) => {
-                size.checked_mul(16)?.checked_add(hex(byte)?).map(Self::Size)
-            }
+            (&Self::Size(size), _) => size.checked_mul(16)?.checked_add(hex(byte)?).map(Self::Size),
             (&Self::Extension(size), _) => Some(Self::Extension(size)),
             (Self::ContentEnd, b'\r') => Some(Self::ContentEndFeed),
             (Self::ContentEnd | Self::ContentEndFeed, b'\n') => Some(Self::Start),
@@ -118,11 +117,7 @@ fn hex(byte: u8) -> Option<u64> {
 }
 
 fn after_size_line(size: u64) -> Chunked {
-    if size == 0 {
-        Chunked::Trailer(EmptyLine::at_line_start())
-    } else {
-        Chunked::Content(size)
-    }
+    if size == 0 { Chunked::Trailer(EmptyLine::at_line_start()) } else { Chunked::Content(size) }
 }
 
 fn after_content(left: u64) -> Chunked {

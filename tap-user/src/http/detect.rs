@@ -8,9 +8,25 @@ pub(super) const SIGNATURE_BYTES: usize = 24;
 /// Methods that decide for HTTP by themselves: the registered ones that gateways meet. Any other
 /// token may be a method as well, but needs a whole head behind it.
 const KNOWN_METHODS: [&[u8]; 19] = [
-    b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"PATCH ", b"OPTIONS ", b"CONNECT ",
-    b"TRACE ", b"PROPFIND ", b"PROPPATCH ", b"MKCOL ", b"COPY ", b"MOVE ", b"LOCK ", b"UNLOCK ",
-    b"REPORT ", b"SEARCH ", b"PURGE ",
+    b"GET ",
+    b"POST ",
+    b"PUT ",
+    b"HEAD ",
+    b"DELETE ",
+    b"PATCH ",
+    b"OPTIONS ",
+    b"CONNECT ",
+    b"TRACE ",
+    b"PROPFIND ",
+    b"PROPPATCH ",
+    b"MKCOL ",
+    b"COPY ",
+    b"MOVE ",
+    b"LOCK ",
+    b"UNLOCK ",
+    b"REPORT ",
+    b"SEARCH ",
+    b"PURGE ",
 ];
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 const STATUS_LINE: &[u8] = b"HTTP/1.";

@@ -308,7 +308,8 @@ mod tests {
     #[test]
     fn reads_a_request() {
         // RFC 9112, section 3.2.1, with a value that is not UTF-8.
-        let head = b"GET /where?q=now HTTP/1.1\r\nHost: www.example.org\r\nX-Caf\xe9: \xff \r\n\r\n";
+        let head =
+            b"GET /where?q=now HTTP/1.1\r\nHost: www.example.org\r\nX-Caf\xe9: \xff \r\n\r\n";
         let request = raw(head).request(8).unwrap();
         assert_eq!(request.method, "GET");
         assert_eq!(request.target, b"/where?q=now");
@@ -331,7 +332,8 @@ mod tests {
             let request = raw(format!("{line}\n\n").as_bytes()).request(1).unwrap();
             assert_eq!(request.target, target.as_bytes());
         }
-        for line in ["GET /", "GET / HTTP/2.0", "GET / http/1.1", "G(T / HTTP/1.1", "GET HTTP/1.1"] {
+        for line in ["GET /", "GET / HTTP/2.0", "GET / http/1.1", "G(T / HTTP/1.1", "GET HTTP/1.1"]
+        {
             assert!(raw(format!("{line}\r\n\r\n").as_bytes()).request(1).is_none(), "{line}");
         }
     }

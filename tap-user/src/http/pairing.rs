@@ -10,9 +10,7 @@
 //!   the client speaks again after the server.
 
 use super::body::{self, BodyEnd, Piece};
-use super::exchange::{
-    Exchange, Framing, Interim, Outcome, Request, Response, Switch,
-};
+use super::exchange::{Exchange, Framing, Interim, Outcome, Request, Response, Switch};
 use super::limits::{Account, Limits, MemoryBudget};
 use super::proxy_protocol::Addresses;
 use crate::segment::{Close, ClosedBy, Direction, GapCause, Time};
@@ -205,7 +203,8 @@ impl Pairing {
         if let Some(id) = self.answering {
             return id;
         }
-        let next = self.pending.iter().position(|pending| pending.response.is_none() && !pending.over);
+        let next =
+            self.pending.iter().position(|pending| pending.response.is_none() && !pending.over);
         let next = next.and_then(|index| self.first.checked_add(index as u64));
         match (next, self.unsure) {
             (Some(id), None) => {
@@ -227,7 +226,8 @@ impl Pairing {
     /// Without pipelining, the newest request is the one being answered.
     fn newest_request(&mut self, unsure: Unsure, time: Time) -> Id {
         self.unsure = None;
-        let unanswered = |pending: &Pending| pending.request.is_some() && pending.response.is_none();
+        let unanswered =
+            |pending: &Pending| pending.request.is_some() && pending.response.is_none();
         let Some(newest) = self.pending.iter().rposition(unanswered) else {
             return self.push(time).0;
         };
