@@ -1,5 +1,37 @@
-//! Segments in, exchanges out: HTTP/1.1 as an observer sees it.
+//! Segments in, exchanges out: HTTP/1.x as an observer sees it.
+//!
+//! ```text
+//! Segment ── observer ─┬─ proxy_protocol   a header before everything else
+//!                      ├─ detect           is it HTTP at all
+//!                      ├─ stream ─ head    one direction, cut into heads
+//!                      │         └ body ─ chunked   ... and bodies
+//!                      └─ pairing ── Exchange
+//! ```
+//!
+//! Pure: an [`Observer`] takes segments and times, and yields exchanges; it knows neither where
+//! bytes come from nor what time it is. Its caller asks [`Observer::poll`] after each call and
+//! [`Observer::poll_timeout`] when to come back.
+//!
+//! Where nothing is missing, framing follows RFC 9112 strictly. Where bytes are, lengths still
+//! add up: for a complete response, the heads of its interim responses, its own head and
+//! `body.wire_length` are the bytes that the server sent.
 
+mod body;
+mod chunked;
+mod detect;
 mod exchange;
+mod head;
+mod limits;
+mod observer;
+mod pairing;
+mod proxy_protocol;
+mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use exchange::*;
+pub use limits::{
+    DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_FIELDS, DEFAULT_HEAD_BYTES,
+    DEFAULT_IDLE_LIMIT_NS, DEFAULT_MEMORY_BYTES, DEFAULT_PENDING_REQUESTS, Limits, MemoryBudget,
+};
+pub use observer::Observer;

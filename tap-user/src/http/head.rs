@@ -1,0 +1,388 @@
+//! Message heads: where they end, their start lines and field lines (RFC 9112, sections 2 to 5).
+//!
+//! The reader is as tolerant as the most tolerant gateway: an observer must not lose a message
+//! that the gateway accepted, and one that it refused does no harm. So lines end with CRLF or LF,
+//! a field name is anything up to the colon, and values are bytes.
+
+use super::detect::is_token;
+use super::exchange::{Body, Headers, Request, Response, Version};
+use crate::segment::Time;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Field lines that the fast parser is given room for; longer heads take the tolerant one.
+const FAST_FIELDS: usize = 64;
+
+/// Finds the empty line that ends a head or a trailer section; resumable at any byte, so that
+/// each byte is looked at once however it arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EmptyLine {
+    /// At the first byte of a line.
+    LineStart,
+    /// Behind a carriage return that began a line.
+    LoneReturn,
+    /// Inside a line.
+    InLine,
+}
+
+impl EmptyLine {
+    /// A line begins with the next byte.
+    pub(super) fn at_line_start() -> Self {
+        Self::LineStart
+    }
+
+    /// Number of bytes up to and with the empty line's end; `None` if it is not among `bytes`.
+    pub(super) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut place = 0;
+        while let Some(&byte) = bytes.get(place) {
+            match (*self, byte) {
+                (Self::LineStart | Self::LoneReturn, b'\n') => return Some(place + 1),
+                (Self::LineStart, b'\r') => {
+                    *self = Self::LoneReturn;
+                    place += 1;
+                }
+                _ => {
+                    let rest = bytes.get(place..).unwrap_or_default();
+                    let Some(feed) = rest.iter().position(|&byte| byte == b'\n') else {
+                        *self = Self::InLine;
+                        return None;
+                    };
+                    *self = Self::LineStart;
+                    place += feed + 1;
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The bytes of a head, from its first to the end of its empty line.
+#[derive(Debug)]
+pub(super) struct RawHead<'a> {
+    pub(super) bytes: Cow<'a, [u8]>,
+    /// Stream offset of the first byte.
+    pub(super) offset: u64,
+    /// When the first byte was seen.
+    pub(super) first_byte: Time,
+    /// When the last byte was seen.
+    pub(super) last_byte: Time,
+    /// The first byte began a turn.
+    pub(super) turn_start: bool,
+    /// The first byte began a system call or packet.
+    pub(super) at_boundary: bool,
+}
+
+impl RawHead<'_> {
+    /// Reads a request; its body is still empty. `None` if it is none, or has too many fields.
+    pub(super) fn request(self, fields: usize) -> Option<Request> {
+        let (line, line_length) = start_line(&self.bytes)?;
+        let line = request_line(line)?;
+        let (method, target, version) = (line.method, line.target, line.version);
+        Some(Request {
+            method,
+            target,
+            version,
+            head_length: self.bytes.len() as u64,
+            offset: self.offset,
+            first_byte: self.first_byte,
+            last_byte: self.last_byte,
+            headers: headers(self.bytes.into_owned(), line_length, fields)?,
+            body: Body::default(),
+        })
+    }
+
+    /// Reads a response; its body is still empty. `None` if it is none, or has too many fields.
+    pub(super) fn response(self, fields: usize) -> Option<Response> {
+        let (line, line_length) = start_line(&self.bytes)?;
+        let StatusLine { version, status, reason } = status_line(line)?;
+        Some(Response {
+            status,
+            reason,
+            version,
+            head_length: self.bytes.len() as u64,
+            offset: self.offset,
+            first_byte: self.first_byte,
+            last_byte: self.last_byte,
+            headers: headers(self.bytes.into_owned(), line_length, fields)?,
+            body: Body::default(),
+        })
+    }
+}
+
+/// The first line without its end, and its length with it.
+fn start_line(head: &[u8]) -> Option<(&[u8], usize)> {
+    let feed = head.iter().position(|&byte| byte == b'\n')?;
+    Some((head.get(..feed)?.trim_ascii_end(), feed + 1))
+}
+
+struct RequestLine {
+    method: String,
+    target: Vec<u8>,
+    version: Version,
+}
+
+/// `method SP target SP version`; runs of spaces and spaces inside the target are let through.
+fn request_line(line: &[u8]) -> Option<RequestLine> {
+    let end = line.iter().position(|&byte| byte == b' ')?;
+    let (method, rest) = line.split_at_checked(end)?;
+    let start = rest.iter().rposition(|&byte| byte == b' ')?;
+    let (target, last) = rest.split_at_checked(start)?;
+    let target = target.trim_ascii();
+    if method.is_empty() || !method.iter().copied().all(is_token) || target.is_empty() {
+        return None;
+    }
+    Some(RequestLine {
+        method: String::from_utf8_lossy(method).into_owned(),
+        target: target.to_vec(),
+        version: version(last.trim_ascii_start())?,
+    })
+}
+
+struct StatusLine {
+    version: Version,
+    status: u16,
+    reason: Vec<u8>,
+}
+
+/// `version SP status [SP reason]`.
+fn status_line(line: &[u8]) -> Option<StatusLine> {
+    let end = line.iter().position(|&byte| byte == b' ')?;
+    let (first, rest) = line.split_at_checked(end)?;
+    let rest = rest.trim_ascii_start();
+    let digits = rest.first_chunk::<3>()?;
+    let reason = rest.get(3..)?;
+    if !digits.iter().all(u8::is_ascii_digit) || !matches!(reason.first(), None | Some(b' ')) {
+        return None;
+    }
+    let status = std::str::from_utf8(digits).ok()?.parse().ok().filter(|status| *status >= 100)?;
+    let reason = reason.strip_prefix(b" ").unwrap_or(reason).to_vec();
+    Some(StatusLine { version: version(first)?, status, reason })
+}
+
+/// A minor version that is not known counts as the highest known one (RFC 9110, section 2.5).
+fn version(bytes: &[u8]) -> Option<Version> {
+    match bytes.strip_prefix(b"HTTP/1.")? {
+        b"0" => Some(Version::Http10),
+        [b'1'..=b'9'] | [b'0'..=b'9', b'0'..=b'9'] => Some(Version::Http11),
+        _ => None,
+    }
+}
+
+/// Reads the field lines of `raw` from `start` on, up to an empty line or the end. `None` if
+/// there are more than `maximum`.
+pub(super) fn headers(mut raw: Vec<u8>, start: usize, maximum: usize) -> Option<Headers> {
+    let fields = match fast_fields(raw.get(start..)?, start) {
+        Some(fields) => fields,
+        None => tolerant_fields(&mut raw, start),
+    };
+    (fields.len() <= maximum).then(|| Headers::new(raw.into_boxed_slice(), fields))
+}
+
+/// Places of a name and its value.
+type Field = (Range<u32>, Range<u32>);
+
+/// Well-formed field lines, by `httparse`; `None` for all others.
+fn fast_fields(lines: &[u8], start: usize) -> Option<Vec<Field>> {
+    let mut room = [httparse::EMPTY_HEADER; FAST_FIELDS];
+    let httparse::Status::Complete((length, fields)) =
+        httparse::parse_headers(lines, &mut room).ok()?
+    else {
+        return None;
+    };
+    if length != lines.len() {
+        return None;
+    }
+    // The parser borrows from `lines`, so the distance of the pointers is the place.
+    let place = |part: &[u8]| {
+        let from = (part.as_ptr() as usize).checked_sub(lines.as_ptr() as usize)?;
+        range(start.checked_add(from)?, part.len())
+    };
+    fields
+        .iter()
+        .map(|field| {
+            let name = place(field.name.as_bytes())?;
+            let value = if field.value.is_empty() { 0..0 } else { place(field.value)? };
+            Some((name, value))
+        })
+        .collect()
+}
+
+fn range(start: usize, length: usize) -> Option<Range<u32>> {
+    Some(u32::try_from(start).ok()?..u32::try_from(start.checked_add(length)?).ok()?)
+}
+
+/// Field lines of any kind: a line without a colon is a name without a value; a line that begins
+/// with white space goes on with the value before it, its line end replaced by spaces
+/// (RFC 9112, section 5.2).
+fn tolerant_fields(raw: &mut [u8], start: usize) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    let mut place = start;
+    while let Some(line) = raw.get(place..).filter(|rest| !rest.is_empty()) {
+        let feed = line.iter().position(|&byte| byte == b'\n');
+        let length = feed.map_or(line.len(), |feed| feed + 1);
+        let text = line.get(..length).unwrap_or_default().trim_ascii_end();
+        let folded = matches!(text.first(), Some(b' ' | b'\t'));
+        let text_length = text.len();
+        if text.is_empty() && !matches!(line.first(), Some(b' ' | b'\t')) {
+            break;
+        }
+        match fields.last_mut().filter(|_| folded) {
+            Some((_, value)) => {
+                unfold(raw, value, place);
+                value.end = u32::try_from(place.saturating_add(text_length)).unwrap_or(value.end);
+            }
+            None => fields.extend(field(text, place)),
+        }
+        place = place.saturating_add(length);
+    }
+    fields
+}
+
+/// Blanks the line end between a value and its continuation at `place`. An empty value starts at
+/// the continuation itself.
+fn unfold(raw: &mut [u8], value: &mut Range<u32>, place: usize) {
+    if value.start >= value.end {
+        let line = raw.get(place..).unwrap_or_default();
+        let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        value.start = u32::try_from(place.saturating_add(blanks)).unwrap_or(value.start);
+        return;
+    }
+    if let Some(between) = raw.get_mut(value.end as usize..place) {
+        between.fill(b' ');
+    }
+}
+
+/// One field line without its end.
+fn field(text: &[u8], place: usize) -> Option<Field> {
+    let Some(colon) = text.iter().position(|&byte| byte == b':') else {
+        let end = place.checked_add(text.len())?;
+        return Some((range(place, text.len())?, range(end, 0)?));
+    };
+    let (name, rest) = text.split_at_checked(colon)?;
+    let value = rest.get(1..)?;
+    let blanks = value.len() - value.trim_ascii_start().len();
+    let value_place = place.checked_add(colon)?.checked_add(1)?.checked_add(blanks)?;
+    let value_length = value.trim_ascii().len();
+    Some((range(place, name.trim_ascii_end().len())?, range(value_place, value_length)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn raw(bytes: &[u8]) -> RawHead<'_> {
+        RawHead {
+            bytes: Cow::Borrowed(bytes),
+            offset: 0,
+            first_byte: Time::default(),
+            last_byte: Time::default(),
+            turn_start: true,
+            at_boundary: true,
+        }
+    }
+
+    fn pairs(headers: &Headers) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        headers.iter().map(|(name, value)| (text(name), text(value))).collect()
+    }
+
+    fn tolerant(lines: &[u8]) -> Vec<(String, String)> {
+        let mut raw = lines.to_vec();
+        let fields = tolerant_fields(&mut raw, 0);
+        pairs(&Headers::new(raw.into_boxed_slice(), fields))
+    }
+
+    #[test]
+    fn finds_the_empty_line_at_any_split() {
+        for head in [&b"a\r\nb: c\r\n\r\n"[..], b"a\nb: c\n\n", b"a\r\nb\r\n\n", b"a\rb\n\r\n"] {
+            let wire = [head, b"rest\n\n"].concat();
+            for split in 0..head.len() {
+                let mut scanner = EmptyLine::InLine;
+                assert_eq!(scanner.find(&wire[..split]), None);
+                assert_eq!(scanner.find(&wire[split..]), Some(head.len() - split));
+            }
+        }
+    }
+
+    #[test]
+    fn reads_a_request() {
+        // RFC 9112, section 3.2.1, with a value that is not UTF-8.
+        let head =
+            b"GET /where?q=now HTTP/1.1\r\nHost: www.example.org\r\nX-Caf\xe9: \xff \r\n\r\n";
+        let request = raw(head).request(8).unwrap();
+        assert_eq!(request.method, "GET");
+        assert_eq!(request.target, b"/where?q=now");
+        assert_eq!(request.version, Version::Http11);
+        assert_eq!(request.head_length, 27 + 23 + 12 + 2);
+        assert_eq!(request.headers.get("host"), Some(&b"www.example.org"[..]));
+        assert_eq!(request.headers.iter().nth(1), Some((&b"X-Caf\xe9"[..], &b"\xff"[..])));
+        assert!(raw(head).request(1).is_none());
+    }
+
+    #[test]
+    fn reads_all_forms_of_targets() {
+        for (line, target) in [
+            ("GET http://www.example.org/pub HTTP/1.1", "http://www.example.org/pub"),
+            ("CONNECT www.example.com:80 HTTP/1.1", "www.example.com:80"),
+            ("OPTIONS * HTTP/1.0", "*"),
+            ("GET   /a  HTTP/1.1 ", "/a"),
+            ("GET /a b HTTP/1.1", "/a b"),
+        ] {
+            let request = raw(format!("{line}\n\n").as_bytes()).request(1).unwrap();
+            assert_eq!(request.target, target.as_bytes());
+        }
+        for line in ["GET /", "GET / HTTP/2.0", "GET / http/1.1", "G(T / HTTP/1.1", "GET HTTP/1.1"]
+        {
+            assert!(raw(format!("{line}\r\n\r\n").as_bytes()).request(1).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn reads_a_response_with_and_without_reason() {
+        let response = raw(b"HTTP/1.1 404 Not \xe9 Found\r\nA: b\r\n\r\n").response(8).unwrap();
+        assert_eq!((response.status, &response.reason[..]), (404, &b"Not \xe9 Found"[..]));
+        let response = raw(b"HTTP/1.0 200\r\n\r\n").response(8).unwrap();
+        assert_eq!((response.status, &response.reason[..]), (200, &b""[..]));
+        assert_eq!(response.version, Version::Http10);
+        for line in ["HTTP/1.1 20 OK", "HTTP/1.1 2000 OK", "HTTP/2 200", "HTTP/1.1 099 x"] {
+            assert!(raw(format!("{line}\r\n\r\n").as_bytes()).response(1).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn odd_field_lines_are_kept() {
+        let lines = b"A_b: 1\r\nFold: one\r\n two\r\n\tthree \r\nEmpty:\r\n later\r\nSpace : x\r\n\
+            no colon\r\nLone: \x01\r\r\n\r\n";
+        let expected = [
+            ("A_b", "1"),
+            ("Fold", "one   two  \\tthree"),
+            ("Empty", "later"),
+            ("Space", "x"),
+            ("no colon", ""),
+            ("Lone", "\\x01"),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(tolerant(lines), expected);
+        let headers = headers(lines.to_vec(), 0, 8).unwrap();
+        assert_eq!(pairs(&headers), expected);
+    }
+
+    proptest! {
+        /// Two parsers must not disagree where both accept.
+        #[test]
+        fn both_parsers_agree(lines in "([A-Za-z_-]{1,8}:[ \t]{0,2}[ -~é]{0,12}\r?\n){0,5}\r?\n") {
+            if let Some(fields) = fast_fields(lines.as_bytes(), 0) {
+                let fast = Headers::new(lines.as_bytes().into(), fields);
+                prop_assert_eq!(pairs(&fast), tolerant(lines.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(lines in proptest::collection::vec(any::<u8>(), 0..200)) {
+            tolerant(&lines);
+            raw(&lines).request(8);
+            raw(&lines).response(8);
+        }
+    }
+}

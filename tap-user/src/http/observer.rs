@@ -1,0 +1,473 @@
+//! The observer of one connection: joins both streams, the pairing and the question what the
+//! connection speaks at all. It never reads a clock; time is that of the segments.
+
+use super::body::{self, BodyEnd, Piece};
+use super::detect::{self, SIGNATURE_BYTES};
+use super::exchange::{Exchange, Outcome, Protocol, Response, Switch};
+use super::head::RawHead;
+use super::limits::{Account, Limits, MemoryBudget};
+use super::pairing::Pairing;
+use super::proxy_protocol::{self, Opening};
+use super::stream::{Event, Input, Stream};
+use crate::segment::{Close, Content, Direction, Segment, Time};
+
+/// Turns of the client that do not look like HTTP, after which a connection that was joined
+/// mid-stream is something else. One such turn may be a body behind `100 Continue`.
+const IMPLAUSIBLE_TURNS: u8 = 4;
+
+/// Observes one TCP connection: segments in, exchanges out.
+///
+/// ```text
+/// handle_segment ── PROXY header ── detection ── Stream (each direction) ── Pairing ── poll
+/// ```
+#[derive(Debug)]
+pub struct Observer {
+    limits: Limits,
+    protocol: Protocol,
+    /// Ended, given up, or not HTTP/1: nothing more is looked at.
+    over: bool,
+    /// Both streams were seen from their first byte on.
+    aligned: bool,
+    implausible_turns: u8,
+    last_direction: Option<Direction>,
+    /// A possible PROXY protocol header, until it is known.
+    preamble: Option<Preamble>,
+    first_to_server: FirstBytes,
+    first_to_client: FirstBytes,
+    to_server: Stream,
+    to_client: Stream,
+    pairing: Pairing,
+    /// Memory of heads that are not complete.
+    partial: Account,
+}
+
+impl Observer {
+    /// An observer at the start of a connection, or somewhere in it.
+    #[must_use]
+    pub fn new(limits: Limits, budget: MemoryBudget, joined_mid_stream: bool) -> Self {
+        Self {
+            limits,
+            protocol: Protocol::Undecided,
+            over: false,
+            aligned: !joined_mid_stream,
+            implausible_turns: 0,
+            last_direction: None,
+            preamble: (!joined_mid_stream).then(Preamble::default),
+            first_to_server: FirstBytes::default(),
+            first_to_client: FirstBytes::default(),
+            to_server: Stream::new(Direction::ToServer, joined_mid_stream),
+            to_client: Stream::new(Direction::ToClient, joined_mid_stream),
+            partial: budget.account(),
+            pairing: Pairing::new(budget, joined_mid_stream),
+        }
+    }
+
+    /// What the connection turned out to speak. Once it is neither [`Protocol::Undecided`] nor
+    /// [`Protocol::Http1`], nothing more will come of it.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The next exchange that is finished or has reached the age limit.
+    pub fn poll(&mut self) -> Option<Exchange> {
+        self.pairing.poll()
+    }
+
+    /// When [`Self::handle_timeout`] is to be called next, in nanoseconds of the monotonic clock.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<u64> {
+        if self.over {
+            return None;
+        }
+        [
+            self.pairing.age_deadline(&self.limits),
+            self.to_server.idle_deadline(self.limits.idle_limit_ns),
+            self.to_client.idle_deadline(self.limits.idle_limit_ns),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Ends bodies by silence, and shows exchanges that have reached the age limit.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if self.poll_timeout().is_none_or(|deadline| deadline > now.monotonic_ns) {
+            return;
+        }
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            let idle_limit_ns = self.limits.idle_limit_ns;
+            let deadline = self.stream(direction).idle_deadline(idle_limit_ns);
+            if deadline.is_some_and(|deadline| deadline <= now.monotonic_ns) {
+                self.end_blind(direction, now);
+            }
+        }
+        self.pairing.settle();
+        self.pairing.age(now, &self.limits);
+    }
+
+    /// The next segment of either direction.
+    pub fn handle_segment(&mut self, segment: &Segment<'_>) {
+        if self.over || segment.content.length() == 0 {
+            return;
+        }
+        // So the result does not depend on how punctual the caller is.
+        self.handle_timeout(segment.time);
+        let direction = segment.direction;
+        let turn_start = self.last_direction.is_some_and(|last| last != direction);
+        self.last_direction = Some(direction);
+        let mut input = Input::new(segment, turn_start);
+        if direction == Direction::ToServer && self.preamble.is_some() {
+            self.read_preamble(&mut input);
+        }
+        self.observe(direction, &mut input);
+        self.pairing.settle();
+        self.partial.set(if self.over { 0 } else { self.held() });
+    }
+
+    /// One direction ended in order.
+    pub fn handle_end(&mut self, direction: Direction, time: Time) {
+        if self.over {
+            return;
+        }
+        self.handle_timeout(time);
+        self.end_blind(direction, time);
+        if direction == Direction::ToClient {
+            self.pairing.end_of_responses();
+        }
+        self.pairing.settle();
+    }
+
+    /// The connection is over: whatever is pending is yielded.
+    pub fn handle_close(&mut self, close: Close, time: Time) {
+        if self.over {
+            return;
+        }
+        self.handle_timeout(time);
+        if !close.reset {
+            self.end_blind(Direction::ToServer, time);
+            self.end_blind(Direction::ToClient, time);
+        }
+        self.pairing.close(close, self.to_client.is_malformed());
+        self.finish();
+    }
+
+    /// The tap stops or needs the memory: whatever is pending is yielded as abandoned.
+    pub fn handle_abandon(&mut self, time: Time) {
+        if self.over {
+            return;
+        }
+        self.handle_timeout(time);
+        self.pairing.end(Outcome::Abandoned);
+        self.finish();
+    }
+
+    fn finish(&mut self) {
+        self.over = true;
+        self.preamble = None;
+        self.partial.set(0);
+    }
+
+    fn held(&self) -> usize {
+        let preamble = self.preamble.as_ref().map_or(0, |preamble| preamble.bytes.len());
+        self.to_server.held().saturating_add(self.to_client.held()).saturating_add(preamble)
+    }
+
+    fn stream(&mut self, direction: Direction) -> &mut Stream {
+        match direction {
+            Direction::ToServer => &mut self.to_server,
+            Direction::ToClient => &mut self.to_client,
+        }
+    }
+
+    /// Passes over a PROXY protocol header. Bytes that only began like one are observed late, but
+    /// with their own time and place.
+    fn read_preamble(&mut self, input: &mut Input<'_>) {
+        let Some(mut preamble) = self.preamble.take() else { return };
+        match preamble.read(input) {
+            PreambleStep::More => self.preamble = Some(preamble),
+            PreambleStep::Header(addresses) => {
+                self.pairing.set_proxied(addresses);
+                self.preamble = (preamble.left > 0).then_some(preamble);
+            }
+            PreambleStep::Rest => self.preamble = (preamble.left > 0).then_some(preamble),
+            PreambleStep::Absent => {
+                if let Some(mut held) = preamble.held() {
+                    self.observe(Direction::ToServer, &mut held);
+                }
+            }
+        }
+    }
+
+    fn observe(&mut self, direction: Direction, input: &mut Input<'_>) {
+        if input.is_empty() || self.over {
+            return;
+        }
+        if self.protocol == Protocol::Undecided {
+            self.detect(direction, input);
+        }
+        self.end_blind_opposite(direction, input.time);
+        while !self.over {
+            let time = input.time;
+            let limits = &self.limits;
+            let stream = match direction {
+                Direction::ToServer => &mut self.to_server,
+                Direction::ToClient => &mut self.to_client,
+            };
+            let Some(event) = stream.next(input, limits) else { return };
+            self.apply(direction, event, time);
+        }
+    }
+
+    /// A message whose end is not told ends when the other side speaks: the server's when the
+    /// client begins its next message, the client's when the server answers.
+    fn end_blind_opposite(&mut self, direction: Direction, time: Time) {
+        if direction == Direction::ToClient || !self.to_server.in_body() {
+            self.end_blind(direction.reverse(), time);
+        }
+    }
+
+    fn end_blind(&mut self, direction: Direction, time: Time) {
+        if self.stream(direction).end_blind() {
+            self.add_body(direction, &Piece::Framing(0), Some(BodyEnd::Inferred), time);
+        }
+    }
+
+    fn add_body(&mut self, way: Direction, piece: &Piece<'_>, end: Option<BodyEnd>, time: Time) {
+        self.pairing.add_body(way, piece, end, time, self.limits.body_cap);
+    }
+
+    fn apply(&mut self, direction: Direction, event: Event<'_>, time: Time) {
+        match (event, direction) {
+            (Event::Head(head), Direction::ToServer) => self.begin_request(head),
+            (Event::Head(head), Direction::ToClient) => self.begin_response(head),
+            (Event::HeadTooLong, _) => self.malformed_head(direction, time),
+            (Event::HeadLost(cause), _) => self.pairing.lose(direction, cause),
+            (Event::Body(piece, end), _) => self.add_body(direction, &piece, end, time),
+        }
+    }
+
+    fn begin_request(&mut self, head: RawHead<'_>) {
+        let (turn_start, behind_another) = (head.turn_start, !head.at_boundary);
+        let time = head.last_byte;
+        let Some(request) = head.request(self.limits.fields) else {
+            return self.malformed_head(Direction::ToServer, time);
+        };
+        self.protocol = Protocol::Http1;
+        let framing = body::request_framing(&request.headers);
+        let known = framing.unwrap_or(super::Framing::None);
+        self.pairing.begin_request(request, known, turn_start, behind_another);
+        match framing {
+            Ok(framing) => self.to_server.expect_body(framing, time),
+            Err(_) => {
+                self.pairing.invalid_length(Direction::ToServer);
+                self.to_server.malformed();
+            }
+        }
+        self.bound_pending();
+    }
+
+    /// Beyond the limit nobody could say any more which response answers what.
+    fn bound_pending(&mut self) {
+        if self.pairing.len() > self.limits.pending_requests {
+            self.pairing.end(Outcome::Abandoned);
+            self.finish();
+        }
+    }
+
+    fn begin_response(&mut self, head: RawHead<'_>) {
+        let time = head.last_byte;
+        let first_byte = head.first_byte;
+        let Some(response) = head.response(self.limits.fields) else {
+            return self.malformed_head(Direction::ToClient, time);
+        };
+        self.protocol = Protocol::Http1;
+        let fault = self.request_fault();
+        let method = self.pairing.method_to_answer(fault, first_byte);
+        let (to_head, to_connect) = (method == Some("HEAD"), method == Some("CONNECT"));
+        match response.status {
+            101 => self.switch(response, Switch::Upgrade),
+            100..=199 => self.interim(response, time),
+            200..=299 if to_connect => self.switch(response, Switch::Tunnel),
+            _ => self.final_response(response, to_head, time),
+        }
+        if !self.over {
+            self.bound_pending();
+        }
+    }
+
+    /// Why a response may come without a request: what the client sent was not understood.
+    fn request_fault(&self) -> Option<Outcome> {
+        (self.to_server.is_malformed() || self.to_server.held() > 0).then_some(Outcome::Malformed)
+    }
+
+    fn interim(&mut self, response: Response, time: Time) {
+        self.to_client.expect_body(super::Framing::None, time);
+        if !self.pairing.add_interim(response) {
+            self.malformed_head(Direction::ToClient, time);
+        }
+    }
+
+    fn final_response(&mut self, response: Response, to_head: bool, time: Time) {
+        match body::response_framing(&response, to_head) {
+            Ok(framing) => {
+                self.pairing.begin_response(response, framing);
+                self.to_client.expect_body(framing, time);
+            }
+            Err(_) => {
+                self.pairing.begin_response(response, super::Framing::None);
+                self.pairing.invalid_length(Direction::ToClient);
+                self.to_client.malformed();
+            }
+        }
+    }
+
+    fn switch(&mut self, response: Response, switch: Switch) {
+        self.pairing.switch(response, switch);
+        self.protocol = Protocol::Switched;
+        self.finish();
+    }
+
+    fn malformed_head(&mut self, direction: Direction, time: Time) {
+        self.stream(direction).malformed();
+        if !self.stream(direction).is_malformed() {
+            return;
+        }
+        if self.protocol == Protocol::Undecided {
+            return self.decide(Protocol::Other);
+        }
+        if direction == Direction::ToClient {
+            self.pairing.malformed_response(time);
+        }
+    }
+
+    /// Asks the first bytes of a side (or of a turn, where the first ones were not seen) what
+    /// the connection speaks.
+    fn detect(&mut self, direction: Direction, input: &Input<'_>) {
+        let Content::Bytes(bytes) = input.content else {
+            self.aligned = false;
+            return;
+        };
+        let verdict = match (self.aligned, direction) {
+            (true, Direction::ToServer) => detect::from_client(self.first_to_server.add(bytes)),
+            (true, Direction::ToClient) => detect::from_server(self.first_to_client.add(bytes)),
+            (false, Direction::ToServer) if input.turn_start => detect::from_client(bytes),
+            (false, _) => return,
+        };
+        match verdict {
+            Protocol::Undecided => {}
+            // In the middle of a stream only a whole head is proof.
+            Protocol::Http1 if !self.aligned => {}
+            Protocol::Http1 => self.protocol = Protocol::Http1,
+            Protocol::Other if !self.aligned => self.note_implausible_turn(),
+            verdict => self.decide(verdict),
+        }
+    }
+
+    fn note_implausible_turn(&mut self) {
+        self.implausible_turns = self.implausible_turns.saturating_add(1);
+        if self.implausible_turns >= IMPLAUSIBLE_TURNS {
+            self.decide(Protocol::Other);
+        }
+    }
+
+    /// The connection speaks something that is not followed.
+    fn decide(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+        self.pairing.end(Outcome::Malformed);
+        self.finish();
+    }
+}
+
+/// As many first bytes of a direction as any signature needs.
+#[derive(Debug, Default)]
+struct FirstBytes {
+    bytes: [u8; SIGNATURE_BYTES],
+    length: usize,
+}
+
+impl FirstBytes {
+    /// Adds bytes and shows all so far. Leading line ends are left out, as they are of requests.
+    fn add(&mut self, bytes: &[u8]) -> &[u8] {
+        let bytes = if self.length == 0 { detect::skip_line_ends(bytes) } else { bytes };
+        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
+        for (place, byte) in room.iter_mut().zip(bytes) {
+            *place = *byte;
+            self.length += 1;
+        }
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// First bytes of the client that may be a PROXY protocol header.
+#[derive(Debug, Default)]
+struct Preamble {
+    bytes: Vec<u8>,
+    offset: u64,
+    first_byte: Time,
+    /// Bytes of a known header that are still to be passed over.
+    left: u64,
+}
+
+enum PreambleStep {
+    More,
+    Header(Option<proxy_protocol::Addresses>),
+    /// A part of a known header has been passed over.
+    Rest,
+    Absent,
+}
+
+impl Preamble {
+    /// Takes what belongs to the header from `input`; leaves it alone if there is none.
+    fn read(&mut self, input: &mut Input<'_>) -> PreambleStep {
+        if self.left > 0 {
+            self.pass(input);
+            return PreambleStep::Rest;
+        }
+        let bytes = input.bytes();
+        if bytes.is_empty() {
+            return PreambleStep::Absent;
+        }
+        if self.bytes.is_empty() {
+            self.offset = input.offset;
+            self.first_byte = input.time;
+        }
+        let before = self.bytes.len();
+        // Headers are short; what follows the longest address block is not needed to read one.
+        let enough = proxy_protocol::BYTES_NEEDED.saturating_sub(before).min(bytes.len());
+        self.bytes.extend_from_slice(bytes.get(..enough).unwrap_or_default());
+        match proxy_protocol::read(&self.bytes) {
+            Opening::Absent => {
+                self.bytes.truncate(before);
+                PreambleStep::Absent
+            }
+            Opening::Incomplete => {
+                input.skip(enough as u64);
+                PreambleStep::More
+            }
+            Opening::Header { length, addresses } => {
+                self.left = length.saturating_sub(before) as u64;
+                self.bytes.clear();
+                self.pass(input);
+                PreambleStep::Header(addresses)
+            }
+        }
+    }
+
+    fn pass(&mut self, input: &mut Input<'_>) {
+        let length = self.left.min(input.content.length());
+        input.skip(length);
+        self.left -= length;
+    }
+
+    /// Bytes that turned out to be the beginning of something else.
+    fn held(&self) -> Option<Input<'_>> {
+        (!self.bytes.is_empty()).then(|| Input {
+            content: Content::Bytes(&self.bytes),
+            offset: self.offset,
+            time: self.first_byte,
+            at_boundary: true,
+            turn_start: false,
+        })
+    }
+}
