@@ -13,4 +13,6 @@ pub mod http;
 
 pub mod gateway;
 
+pub mod policy;
+
 pub mod export;
