@@ -1,5 +1,6 @@
 //! Every record format against records written by hand (`tests/golden`, from the examples of
 //! the formats' owners), and against hostile values.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail loudly")]
 
 mod support;
 

@@ -79,7 +79,7 @@ impl Counters {
         self.delivered_bytes.fetch_add(bytes, Relaxed);
     }
 
-    /// The queue had no room for a record; `first` since it last had.
+    /// The queue had no room for a record; `first` of a series of such.
     pub(super) fn dropped_at_full_queue(&self, first: bool) {
         self.dropped_queue_full.fetch_add(1, Relaxed);
         if first {

@@ -67,6 +67,7 @@ pub(super) struct RunningSink {
     format: Format,
     queue_limit: u64,
     queue: mpsc::UnboundedSender<Bytes>,
+    /// Records were dropped, and the queue has not been half empty since: one warning is enough.
     full: bool,
     counters: Arc<Counters>,
     end: watch::Sender<Option<Instant>>,
@@ -114,12 +115,13 @@ impl RunningSink {
     /// and the addition there can only become more room.
     pub(super) fn offer(&mut self, record: &Bytes) {
         let bytes = record.len() as u64;
-        if self.counters.queued_bytes().saturating_add(bytes) > self.queue_limit {
+        let queued = self.counters.queued_bytes();
+        if queued.saturating_add(bytes) > self.queue_limit {
             self.counters.dropped_at_full_queue(!self.full);
             self.full = true;
             return;
         }
-        self.full = false;
+        self.full = self.full && queued > self.queue_limit / 2;
         self.counters.queued(bytes);
         if self.queue.send(record.clone()).is_err() {
             // Only if the sink's task is gone, that is, its runtime.
