@@ -15,4 +15,6 @@ pub mod http;
 
 pub mod gateway;
 
+pub mod policy;
+
 pub mod export;

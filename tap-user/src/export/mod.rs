@@ -1,1 +1,95 @@
 //! Exchanges in, records out: the wire formats and the sinks that deliver them.
+//!
+//! ```text
+//! Observation ── format ── bytes of a record ──┬── queue ── driver ── stdout
+//!                                              ├── queue ── driver ── file
+//!                                              └── queue ── driver ── tcp
+//! ```
+//!
+//! An [`Exporter`] stands on the capture thread: it writes a record once per format and hands the
+//! same bytes to every sink of that format. It never waits; what a queue cannot take is dropped
+//! and counted. Each sink has a task of its own that delivers what is queued.
+
+mod format;
+mod json;
+mod sink;
+mod totals;
+
+pub use format::{Format, UnknownFormat};
+pub use sink::{InvalidSink, SinkSpecification, StartError, Target};
+pub use totals::{Dropped, SinkTotals};
+
+use crate::gateway::Observation;
+use crate::policy::Redaction;
+use bytes::Bytes;
+use sink::RunningSink;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+/// Writes records and hands them to sinks.
+#[derive(Debug)]
+pub struct Exporter {
+    redaction: Redaction,
+    sinks: Vec<RunningSink>,
+    scratch: Vec<u8>,
+}
+
+impl Exporter {
+    /// Starts one task per sink on `runtime`.
+    ///
+    /// # Errors
+    /// A file cannot be opened, or standard output is closed. A collector that cannot be reached
+    /// is no error: the sink keeps trying.
+    pub fn start(
+        runtime: &Handle,
+        sinks: Vec<SinkSpecification>,
+        redaction: Redaction,
+    ) -> Result<Self, StartError> {
+        let sinks = sinks
+            .into_iter()
+            .map(|sink| RunningSink::start(runtime, sink))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { redaction, sinks, scratch: Vec::new() })
+    }
+
+    /// Hands the exchange to every sink whose format carries its leg. Never blocks.
+    pub fn export(&mut self, observation: &Observation) {
+        let leg = observation.connection.leg;
+        for format in Format::ALL.into_iter().filter(|format| format.carries(leg)) {
+            if self.sinks.iter().any(|sink| sink.format() == format) {
+                let record = self.serialize(format, observation);
+                self.sinks
+                    .iter_mut()
+                    .filter(|sink| sink.format() == format)
+                    .for_each(|sink| sink.offer(&record));
+            }
+        }
+    }
+
+    fn serialize(&mut self, format: Format, observation: &Observation) -> Bytes {
+        self.scratch.clear();
+        format.write(observation, &self.redaction, &mut self.scratch);
+        Bytes::copy_from_slice(&self.scratch)
+    }
+
+    /// What became of the records so far, per sink, in the order in which they were given.
+    #[must_use]
+    pub fn totals(&self) -> Vec<SinkTotals> {
+        self.sinks.iter().map(RunningSink::totals).collect()
+    }
+
+    /// Delivers what is still queued, for at most `deadline`; what is left then is dropped and
+    /// counted. A file write that the kernel holds at that moment cannot be called back: its
+    /// records count as dropped, and dropping the runtime would wait for it
+    /// (`Runtime::shutdown_background` does not).
+    pub async fn shutdown(self, deadline: Duration) -> Vec<SinkTotals> {
+        let end = Instant::now() + deadline;
+        let ending: Vec<_> = self.sinks.into_iter().map(|sink| sink.stop(end)).collect();
+        let mut totals = Vec::with_capacity(ending.len());
+        for sink in ending {
+            totals.push(sink.ended().await);
+        }
+        totals
+    }
+}

@@ -1,0 +1,151 @@
+//! What gatetap knows beyond the message itself, with the same keys in every format: at the top
+//! of a native record, under the one key `tap` in the formats of others.
+
+use super::body::Captured;
+use crate::export::json::{Object, Shown};
+use crate::gateway::{CorrelationSource, Observation};
+use crate::http::{Body, Exchange, Framing, Outcome, Switch};
+use crate::segment::{ClosedBy, Connection, Leg, Listener, Time};
+use std::net::SocketAddr;
+
+/// When the exchange began, as far as it was seen.
+pub(super) fn begin(exchange: &Exchange) -> Option<Time> {
+    let request = exchange.request.as_ref().map(|request| request.first_byte);
+    let interim = || exchange.interim.first().map(|interim| interim.time);
+    let response = || exchange.response.as_ref().map(|response| response.first_byte);
+    request.or_else(interim).or_else(response)
+}
+
+/// Whether nothing is missing: both messages were seen to their ends.
+pub(super) fn is_complete(exchange: &Exchange) -> bool {
+    let request = exchange.request.as_ref().is_some_and(|request| request.body.complete);
+    let response = exchange.response.as_ref().is_some_and(|response| response.body.complete);
+    exchange.outcome == Outcome::Complete && request && response
+}
+
+/// `client` or `upstream`.
+pub(super) fn leg_name(leg: Leg) -> &'static str {
+    match leg {
+        Leg::Client => "client",
+        Leg::Upstream => "upstream",
+    }
+}
+
+/// `header` or `derived`.
+pub(super) fn source_name(source: CorrelationSource) -> &'static str {
+    match source {
+        CorrelationSource::Header => "header",
+        CorrelationSource::Derived => "derived",
+    }
+}
+
+/// Whether all is here, and if not, why.
+pub(super) fn write_outcome(object: &mut Object<'_>, exchange: &Exchange) {
+    object.field("complete", is_complete(exchange));
+    object.field("outcome", outcome_name(exchange.outcome));
+    match exchange.outcome {
+        Outcome::Lost(cause) => object.field("lost_cause", cause.name()),
+        Outcome::Closed(close) => {
+            object.field("closed_by", closer_name(close.by));
+            object.flag("reset", close.reset);
+        }
+        Outcome::Complete | Outcome::Ongoing | Outcome::Malformed | Outcome::Abandoned => {}
+    }
+    object.optional("switch", exchange.switch.map(switch_name));
+}
+
+fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Complete => "complete",
+        Outcome::Ongoing => "ongoing",
+        Outcome::Closed(_) => "closed",
+        Outcome::Lost(_) => "lost",
+        Outcome::Malformed => "malformed",
+        Outcome::Abandoned => "abandoned",
+    }
+}
+
+fn closer_name(closer: ClosedBy) -> &'static str {
+    match closer {
+        ClosedBy::Client => "client",
+        ClosedBy::Server => "server",
+        ClosedBy::Unknown => "unknown",
+    }
+}
+
+fn switch_name(switch: Switch) -> &'static str {
+    match switch {
+        Switch::Upgrade => "upgrade",
+        Switch::Tunnel => "tunnel",
+    }
+}
+
+/// The member `connection`: which connection, whose, and the exchange's place on it.
+pub(super) fn write_connection(object: &mut Object<'_>, observation: &Observation) {
+    let (connection, exchange) = (&*observation.connection, &observation.exchange);
+    object.object("connection", |object| {
+        object.field("serial", connection.serial);
+        object.field("ordinal", exchange.ordinal);
+        object.optional("request_ordinal", exchange.request_ordinal);
+        write_address(object, "client", connection.client);
+        write_address(object, "server", connection.server);
+        write_owner(object, connection);
+        object.optional("opened", connection.opened);
+        object.flag("joined_mid_stream", connection.joined_mid_stream());
+        if let Some((client, server)) = exchange.proxied {
+            object.object("proxied", |object| {
+                write_address(object, "client", client);
+                write_address(object, "server", server);
+            });
+        }
+    });
+}
+
+fn write_owner(object: &mut Object<'_>, connection: &Connection) {
+    if let Some(process) = connection.process {
+        object.object("process", |object| {
+            object.field("pid", process.pid);
+            object.field("pid_in_namespace", process.pid_in_namespace);
+        });
+    }
+    match connection.listener {
+        Listener::Port(port) => object.field("listener", port),
+        Listener::Unknown => object.field("listener", "unknown"),
+    }
+    object.optional("network_namespace", connection.network_namespace);
+    object.optional("control_group", connection.control_group);
+}
+
+fn write_address(object: &mut Object<'_>, key: &str, address: SocketAddr) {
+    object.object(key, |object| {
+        object.field("address", Shown(address.ip()));
+        object.field("port", address.port());
+    });
+}
+
+/// How much of a body there was, how much of it is here, and why the rest is not.
+pub(super) fn write_body_facts(object: &mut Object<'_>, body: &Body) {
+    object.field("framing", framing_name(body.framing));
+    if let Framing::ContentLength(length) = body.framing {
+        object.field("content_length", length);
+    }
+    object.optional("length", body.length);
+    object.field("wire_length", body.wire_length);
+    object.field("captured", Captured::of(body).length());
+    object.nonzero("skipped", body.skipped);
+    object.nonzero("lost", body.lost);
+    object.optional("lost_cause", body.lost_cause.map(|cause| cause.name()));
+    object.field("complete", body.complete);
+    object.flag("end_inferred", body.end_inferred);
+    object.flag("memory_limited", body.memory_limited);
+    object.flag("malformed", body.malformed);
+}
+
+fn framing_name(framing: Framing) -> &'static str {
+    match framing {
+        Framing::None => "none",
+        Framing::ContentLength(_) => "content_length",
+        Framing::Chunked => "chunked",
+        Framing::UntilClose => "until_close",
+    }
+}

@@ -1,0 +1,94 @@
+//! Record formats: an observation in, the bytes of one record out. One file per format; what
+//! formats share stands in `body`, `facts`, `pairs`, `tap` and `url`. `docs/record.md` tells every key.
+
+mod body;
+mod facts;
+mod kong;
+mod native;
+mod pairs;
+mod tap;
+mod tcp_body_log;
+mod url;
+
+use crate::gateway::Observation;
+use crate::policy::Redaction;
+use crate::segment::Leg;
+use std::fmt;
+use std::str::FromStr;
+
+/// What a record looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Everything that gatetap knows, both legs.
+    Native,
+    /// The record of Kong's `tcp-log` plugin with bodies.
+    Kong,
+    /// The record of the `tcp-body-log` plugin (that is Runscope's message).
+    TcpBodyLog,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 3] = [Self::Native, Self::Kong, Self::TcpBodyLog];
+
+    /// Its name in settings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Kong => "kong",
+            Self::TcpBodyLog => "tcp-body-log",
+        }
+    }
+
+    /// Whether exchanges of that leg are written in this format. The formats of others carry
+    /// client legs only, so that their readers count no request twice.
+    #[must_use]
+    pub fn carries(self, leg: Leg) -> bool {
+        match self {
+            Self::Native => true,
+            Self::Kong | Self::TcpBodyLog => leg == Leg::Client,
+        }
+    }
+
+    /// What ends each record.
+    #[must_use]
+    pub fn terminator(self) -> &'static [u8] {
+        match self {
+            Self::Native | Self::Kong => b"\n",
+            Self::TcpBodyLog => b"\r\n",
+        }
+    }
+
+    /// Appends one record: a JSON object on one line, and the terminator.
+    pub fn write(self, observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
+        match self {
+            Self::Native => native::write(observation, redaction, out),
+            Self::Kong => kong::write(observation, redaction, out),
+            Self::TcpBodyLog => tcp_body_log::write(observation, redaction, out),
+        }
+        out.extend_from_slice(self.terminator());
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// The name of a format is none of those there are.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("format \"{0}\" is unknown: use native, kong or tcp-body-log")]
+pub struct UnknownFormat(String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.name() == name)
+            .ok_or_else(|| UnknownFormat(name.to_owned()))
+    }
+}

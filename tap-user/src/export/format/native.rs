@@ -1,0 +1,111 @@
+//! gatetap's own record: everything that is known of an exchange, both legs, bytes exactly.
+
+use super::body::Captured;
+use super::facts;
+use crate::export::json::{Array, Base64, Exact, Object, object};
+use crate::gateway::Observation;
+use crate::http::{Body, Exchange, Headers, Interim, Request, Response};
+use crate::policy::Redaction;
+
+/// Appends the record without its terminator.
+pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
+    let exchange = &observation.exchange;
+    object(out, |object| {
+        write_identity(object, observation);
+        facts::write_outcome(object, exchange);
+        facts::write_connection(object, observation);
+        if let Some(request) = &exchange.request {
+            object.object("request", |object| write_request(object, request, redaction));
+        }
+        if !exchange.interim.is_empty() {
+            object.array("interim", |array| write_interim(array, &exchange.interim, redaction));
+        }
+        if let Some(response) = &exchange.response {
+            object.object("response", |object| write_response(object, response, redaction));
+        }
+        object.object("durations_ns", |object| write_durations(object, exchange));
+    });
+}
+
+fn write_identity(object: &mut Object<'_>, observation: &Observation) {
+    object.field("id", observation.id.as_str());
+    object.optional("time", facts::begin(&observation.exchange));
+    object.field("leg", facts::leg_name(observation.connection.leg));
+    if let Some(correlation) = &observation.correlation {
+        object.field("correlation_id", correlation.id.as_str());
+        object.field("correlation_source", facts::source_name(correlation.source));
+    }
+}
+
+fn write_request(object: &mut Object<'_>, request: &Request, redaction: &Redaction) {
+    object.field("method", request.method.as_str());
+    object.field("target", Exact(&request.target));
+    object.field("version", request.version.as_str());
+    write_headers(object, "headers", &request.headers, redaction);
+    object.field("head_length", request.head_length);
+    object.field("length", request.head_length.saturating_add(request.body.wire_length));
+    object.field("offset", request.offset);
+    object.field("first_byte", request.first_byte);
+    object.field("last_byte", request.last_byte);
+    write_body(object, &request.body, redaction);
+}
+
+fn write_interim(array: &mut Array<'_>, interim: &[Interim], redaction: &Redaction) {
+    for response in interim {
+        array.object(|object| {
+            object.field("status", response.status);
+            write_headers(object, "headers", &response.headers, redaction);
+            object.field("head_length", response.head_length);
+            object.field("time", response.time);
+        });
+    }
+}
+
+fn write_response(object: &mut Object<'_>, response: &Response, redaction: &Redaction) {
+    object.field("status", response.status);
+    object.field("reason", Exact(&response.reason));
+    object.field("version", response.version.as_str());
+    write_headers(object, "headers", &response.headers, redaction);
+    object.field("head_length", response.head_length);
+    object.field("length", response.head_length.saturating_add(response.body.wire_length));
+    object.field("offset", response.offset);
+    object.field("first_byte", response.first_byte);
+    object.field("last_byte", response.last_byte);
+    write_body(object, &response.body, redaction);
+}
+
+fn write_headers(object: &mut Object<'_>, key: &str, headers: &Headers, redaction: &Redaction) {
+    object.array(key, |array| {
+        for (name, value) in headers.iter() {
+            array.array(|pair| {
+                pair.item(Exact(name));
+                pair.item(Exact(redaction.shown(name, value)));
+            });
+        }
+    });
+}
+
+fn write_body(object: &mut Object<'_>, body: &Body, redaction: &Redaction) {
+    object.object("body", |object| {
+        facts::write_body_facts(object, body);
+        match Captured::of(body) {
+            Captured::Text("") => {}
+            Captured::Text(text) => object.field("text", text),
+            Captured::Binary(bytes) => object.field("base64", Base64(bytes)),
+        }
+        if !body.trailers.is_empty() {
+            write_headers(object, "trailers", &body.trailers, redaction);
+        }
+    });
+}
+
+fn write_durations(object: &mut Object<'_>, exchange: &Exchange) {
+    let Some(request) = &exchange.request else { return };
+    object.field("request", request.last_byte.since(request.first_byte));
+    let Some(response) = &exchange.response else { return };
+    // A response may begin while its request still arrives; then nobody waited for it.
+    if response.first_byte.monotonic_ns >= request.last_byte.monotonic_ns {
+        object.field("first_byte", response.first_byte.since(request.last_byte));
+    }
+    object.field("total", response.last_byte.since(request.first_byte));
+}

@@ -1,0 +1,66 @@
+//! The one key `tap` under which the formats of others carry what is gatetap's own.
+
+use super::{facts, pairs};
+use crate::export::json::Object;
+use crate::gateway::Observation;
+use crate::http::{Body, Exchange, Headers, Version};
+
+/// Where a format carries the correlation id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CorrelationId {
+    /// Under `tap`.
+    Here,
+    /// At a place of the format's own.
+    Elsewhere,
+}
+
+/// Writes the member `tap`.
+pub(super) fn write(object: &mut Object<'_>, observation: &Observation, place: CorrelationId) {
+    let exchange = &observation.exchange;
+    object.object("tap", |object| {
+        object.field("id", observation.id.as_str());
+        if let Some(correlation) = &observation.correlation {
+            let here = (place == CorrelationId::Here).then_some(correlation.id.as_str());
+            object.optional("correlation_id", here);
+            object.field("correlation_source", facts::source_name(correlation.source));
+        }
+        facts::write_outcome(object, exchange);
+        object.flag("text_altered", is_text_altered(exchange));
+        facts::write_connection(object, observation);
+        if let Some(request) = &exchange.request {
+            write_message(object, "request", request.version, &request.headers, &request.body);
+        }
+        if let Some(response) = &exchange.response {
+            write_message(object, "response", response.version, &response.headers, &response.body);
+        }
+    });
+}
+
+fn write_message(
+    object: &mut Object<'_>,
+    key: &str,
+    version: Version,
+    headers: &Headers,
+    body: &Body,
+) {
+    object.object(key, |object| {
+        object.field("version", version.as_str());
+        let omitted = headers.len().saturating_sub(pairs::LIMIT) as u64;
+        object.nonzero("headers_omitted", omitted);
+        object.object("body", |object| facts::write_body_facts(object, body));
+    });
+}
+
+/// Whether the target or a header holds bytes that are no UTF-8, which these formats cannot
+/// carry exactly.
+fn is_text_altered(exchange: &Exchange) -> bool {
+    let altered =
+        |headers: &Headers| headers.iter().any(|(name, value)| !is_text(name) || !is_text(value));
+    exchange.request.as_ref().is_some_and(|request| !is_text(&request.target))
+        || exchange.request.as_ref().is_some_and(|request| altered(&request.headers))
+        || exchange.response.as_ref().is_some_and(|response| altered(&response.headers))
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    str::from_utf8(bytes).is_ok()
+}

@@ -1,0 +1,408 @@
+//! Which sinks there are and how they are set, on the command line
+//! (`tcp:collector:9563,format=tcp-body-log,timeout=5s`) and in YAML (`type: tcp`, `host:`…).
+//! Both become the same [`Settings`], and those a [`SinkSpecification`] in one place.
+
+use crate::export::Format;
+use serde::Deserialize;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Bound of a sink's queue in bytes unless set.
+const DEFAULT_QUEUE_BYTES: u64 = 64 << 20;
+/// Least bound: below it a record with two captured bodies might never fit.
+const LEAST_QUEUE_BYTES: u64 = 64 << 10;
+/// How long connecting or one write may take unless set: as Kong's `tcp-log` has it.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where records go, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Settings")]
+pub struct SinkSpecification {
+    /// Where to.
+    pub target: Target,
+    /// What the records look like.
+    pub format: Format,
+    /// Bound of the records that wait in memory, in bytes; beyond it records are dropped.
+    pub queue_bytes: u64,
+}
+
+/// A destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Standard output.
+    Stdout,
+    /// A file, appended to; created with mode 0600.
+    File {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// A TCP collector.
+    Tcp {
+        /// Name or address, IPv6 without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+        /// How long connecting or one write may take.
+        timeout: Duration,
+    },
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => formatter.write_str("stdout"),
+            Self::File { path } => write!(formatter, "file:{}", path.display()),
+            Self::Tcp { host, port, .. } if host.contains(':') => {
+                write!(formatter, "tcp:[{host}]:{port}")
+            }
+            Self::Tcp { host, port, .. } => write!(formatter, "tcp:{host}:{port}"),
+        }
+    }
+}
+
+/// What is wrong with a sink's settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSink {
+    /// No such sink.
+    #[error("sink \"{0}\" is unknown: use stdout, file:PATH or tcp:HOST:PORT")]
+    Type(String),
+    /// A sink lacks what it needs.
+    #[error("a {sink} sink needs a {option}: write {example}")]
+    Missing {
+        /// The sink.
+        sink: &'static str,
+        /// What it lacks.
+        option: &'static str,
+        /// What it looks like with it.
+        example: &'static str,
+    },
+    /// An option that no sink has.
+    #[error("option \"{0}\" is unknown: use format=, timeout= or queue=")]
+    Option(String),
+    /// An option given twice.
+    #[error("option \"{0}\" is given twice")]
+    Repeated(String),
+    /// An option that this sink does not have.
+    #[error("a {sink} sink has no {option}")]
+    Inapplicable {
+        /// The sink.
+        sink: &'static str,
+        /// The option.
+        option: &'static str,
+    },
+    /// An option with a value that it cannot have.
+    #[error("{option} cannot be \"{value}\": {allowed}")]
+    Value {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What it can be.
+        allowed: &'static str,
+    },
+}
+
+impl InvalidSink {
+    fn value(option: &'static str, value: &str, allowed: &'static str) -> Self {
+        Self::Value { option, value: value.to_owned(), allowed }
+    }
+}
+
+/// A sink as it was written: nothing resolved, nothing checked.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    #[serde(rename = "type")]
+    sink: String,
+    path: Option<PathBuf>,
+    host: Option<String>,
+    port: Option<u16>,
+    format: Option<String>,
+    timeout: Option<String>,
+    queue_bytes: Option<Size>,
+}
+
+/// A number of bytes as it was written.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Size {
+    Bytes(u64),
+    WithUnit(String),
+}
+
+impl TryFrom<Settings> for SinkSpecification {
+    type Error = InvalidSink;
+
+    fn try_from(settings: Settings) -> Result<Self, InvalidSink> {
+        let format = settings.format.as_deref().map(parse_format).transpose()?;
+        let queue_bytes = settings.queue_bytes.as_ref().map(Size::bytes).transpose()?;
+        let target = settings.target()?;
+        let default_format = match target {
+            Target::Stdout | Target::File { .. } => Format::Native,
+            Target::Tcp { .. } => Format::Kong,
+        };
+        Ok(Self {
+            target,
+            format: format.unwrap_or(default_format),
+            queue_bytes: queue_bytes.unwrap_or(DEFAULT_QUEUE_BYTES),
+        })
+    }
+}
+
+impl Settings {
+    fn target(self) -> Result<Target, InvalidSink> {
+        match self.sink.as_str() {
+            "stdout" => {
+                self.refuse("stdout", &["path", "host", "port", "timeout"])?;
+                Ok(Target::Stdout)
+            }
+            "file" => {
+                self.refuse("file", &["host", "port", "timeout"])?;
+                let path = self.path.filter(|path| !path.as_os_str().is_empty());
+                Ok(Target::File { path: path.ok_or(MISSING_PATH)? })
+            }
+            "tcp" => {
+                self.refuse("tcp", &["path"])?;
+                let timeout = self.timeout.as_deref().map(parse_timeout).transpose()?;
+                Ok(Target::Tcp {
+                    host: self.host.filter(|host| !host.is_empty()).ok_or(MISSING_HOST)?,
+                    port: self.port.filter(|&port| port != 0).ok_or(MISSING_PORT)?,
+                    timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+                })
+            }
+            _ => Err(InvalidSink::Type(self.sink)),
+        }
+    }
+
+    /// Fails if one of these options is given.
+    fn refuse(&self, sink: &'static str, options: &[&'static str]) -> Result<(), InvalidSink> {
+        let is_given = |option: &&&'static str| match **option {
+            "path" => self.path.is_some(),
+            "host" => self.host.is_some(),
+            "port" => self.port.is_some(),
+            _ => self.timeout.is_some(),
+        };
+        match options.iter().find(is_given) {
+            Some(option) => Err(InvalidSink::Inapplicable { sink, option }),
+            None => Ok(()),
+        }
+    }
+}
+
+const MISSING_PATH: InvalidSink =
+    InvalidSink::Missing { sink: "file", option: "path", example: "file:/var/log/gatetap.ndjson" };
+const MISSING_HOST: InvalidSink =
+    InvalidSink::Missing { sink: "tcp", option: "host", example: "tcp:collector.example:9563" };
+const MISSING_PORT: InvalidSink = InvalidSink::Missing {
+    sink: "tcp",
+    option: "port (1 to 65535)",
+    example: "tcp:collector.example:9563 or tcp:[::1]:9563",
+};
+
+impl FromStr for SinkSpecification {
+    type Err = InvalidSink;
+
+    /// Reads `stdout`, `file:PATH` or `tcp:HOST:PORT`, each with options appended after commas:
+    /// `format=`, `timeout=` (tcp only) and `queue=`. A path with a comma needs the YAML form.
+    fn from_str(text: &str) -> Result<Self, InvalidSink> {
+        let mut parts = text.split(',');
+        let mut settings = parse_target(parts.next().unwrap_or_default())?;
+        parts.try_for_each(|option| settings.set(option))?;
+        settings.try_into()
+    }
+}
+
+fn parse_target(text: &str) -> Result<Settings, InvalidSink> {
+    let (sink, place) = text.split_once(':').unwrap_or((text, ""));
+    let mut settings = Settings { sink: sink.to_owned(), ..Settings::default() };
+    match sink {
+        "file" => settings.path = Some(place.into()),
+        "tcp" => {
+            let (host, port) = place.rsplit_once(':').ok_or(MISSING_PORT)?;
+            settings.host = Some(without_brackets(host)?);
+            settings.port = Some(parse_port(port)?);
+        }
+        _ if text == "stdout" => {}
+        _ => return Err(InvalidSink::Type(text.to_owned())),
+    }
+    Ok(settings)
+}
+
+/// IPv6 addresses stand in brackets, or the port could not be told from them.
+fn without_brackets(host: &str) -> Result<String, InvalidSink> {
+    let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match inside {
+        Some(address) => Ok(address.to_owned()),
+        None if host.contains(':') => {
+            Err(InvalidSink::value("host", host, "write IPv6 addresses as [::1]"))
+        }
+        None => Ok(host.to_owned()),
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, InvalidSink> {
+    text.parse()
+        .ok()
+        .filter(|&port| port != 0)
+        .ok_or_else(|| InvalidSink::value("port", text, "use a number from 1 to 65535"))
+}
+
+impl Settings {
+    fn set(&mut self, option: &str) -> Result<(), InvalidSink> {
+        let Some((name, value)) = option.split_once('=') else {
+            return Err(InvalidSink::Option(option.to_owned()));
+        };
+        let repeated = match name {
+            "format" => self.format.replace(value.to_owned()).is_some(),
+            "timeout" => self.timeout.replace(value.to_owned()).is_some(),
+            "queue" => self.queue_bytes.replace(Size::WithUnit(value.to_owned())).is_some(),
+            _ => return Err(InvalidSink::Option(name.to_owned())),
+        };
+        if repeated { Err(InvalidSink::Repeated(name.to_owned())) } else { Ok(()) }
+    }
+}
+
+fn parse_format(text: &str) -> Result<Format, InvalidSink> {
+    text.parse().map_err(|_| InvalidSink::value("format", text, "use native, kong or tcp-body-log"))
+}
+
+/// A duration with its unit, as `500ms`, `10s` or `1m`.
+fn parse_timeout(text: &str) -> Result<Duration, InvalidSink> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| {
+            InvalidSink::value(
+                "timeout",
+                text,
+                "use a positive time with its unit, as 500ms or 10s",
+            )
+        })
+}
+
+impl Size {
+    const ALLOWED: &'static str = "use at least 64KiB, with its unit: 512KiB, 64MiB, 1GiB";
+
+    fn bytes(&self) -> Result<u64, InvalidSink> {
+        let (bytes, written) = match self {
+            Self::Bytes(bytes) => (Some(*bytes), bytes.to_string()),
+            Self::WithUnit(text) => (parse_size(text), text.clone()),
+        };
+        bytes
+            .filter(|&bytes| bytes >= LEAST_QUEUE_BYTES)
+            .ok_or_else(|| InvalidSink::value("queue", &written, Self::ALLOWED))
+    }
+}
+
+/// A number of bytes, with `KiB`, `MiB` or `GiB` behind it or nothing.
+fn parse_size(text: &str) -> Option<u64> {
+    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(end)?;
+    let unit: u64 = match unit {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(host: &str, port: u16, seconds: u64) -> Target {
+        Target::Tcp { host: host.into(), port, timeout: Duration::from_secs(seconds) }
+    }
+
+    fn sink(target: Target, format: Format, queue_bytes: u64) -> SinkSpecification {
+        SinkSpecification { target, format, queue_bytes }
+    }
+
+    #[test]
+    fn command_line() {
+        let file = Target::File { path: "/a:b".into() };
+        for (text, expected) in [
+            ("stdout", sink(Target::Stdout, Format::Native, 67_108_864)),
+            ("stdout,format=kong", sink(Target::Stdout, Format::Kong, 67_108_864)),
+            ("file:/a:b,queue=1GiB", sink(file, Format::Native, 1_073_741_824)),
+            ("tcp:h:9563", sink(tcp("h", 9563, 10), Format::Kong, 67_108_864)),
+            (
+                "tcp:[::1]:1,timeout=1m,format=tcp-body-log,queue=65536",
+                sink(tcp("::1", 1, 60), Format::TcpBodyLog, 65_536),
+            ),
+        ] {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn yaml_says_the_same() {
+        for (yaml, text) in [
+            ("type: stdout", "stdout"),
+            ("{type: file, path: /x, format: kong}", "file:/x,format=kong"),
+            (
+                "{type: tcp, host: '::1', port: 7, timeout: 2s, queue_bytes: 1048576}",
+                "tcp:[::1]:7,timeout=2s,queue=1MiB",
+            ),
+            ("{type: tcp, host: h, port: 7, queue_bytes: 2MiB}", "tcp:h:7,queue=2097152"),
+        ] {
+            let read: SinkSpecification = serde_saphyr::from_str(yaml).unwrap();
+            assert_eq!(Ok(read), text.parse(), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn yaml_with_an_unknown_key_is_refused() {
+        let result: Result<SinkSpecification, _> =
+            serde_saphyr::from_str("{type: stdout, colour: red}");
+        assert!(result.unwrap_err().to_string().contains("colour"));
+    }
+
+    #[test]
+    fn errors_name_the_option_and_what_is_allowed() {
+        for (text, expected) in [
+            ("kafka:x", r#"sink "kafka:x" is unknown: use stdout, file:PATH or tcp:HOST:PORT"#),
+            ("stdout:x", r#"sink "stdout:x" is unknown: use stdout, file:PATH or tcp:HOST:PORT"#),
+            ("file:", "a file sink needs a path: write file:/var/log/gatetap.ndjson"),
+            ("tcp::1", "a tcp sink needs a host: write tcp:collector.example:9563"),
+            (
+                "tcp:h",
+                "a tcp sink needs a port (1 to 65535): write tcp:collector.example:9563 or tcp:[::1]:9563",
+            ),
+            ("tcp:h:0", r#"port cannot be "0": use a number from 1 to 65535"#),
+            ("tcp:::1:5", r#"host cannot be "::1": write IPv6 addresses as [::1]"#),
+            ("stdout,timeout=1s", "a stdout sink has no timeout"),
+            ("stdout,colour=red", r#"option "colour" is unknown: use format=, timeout= or queue="#),
+            ("stdout,format=xml", r#"format cannot be "xml": use native, kong or tcp-body-log"#),
+            ("stdout,format=kong,format=kong", r#"option "format" is given twice"#),
+            (
+                "tcp:h:1,timeout=0s",
+                r#"timeout cannot be "0s": use a positive time with its unit, as 500ms or 10s"#,
+            ),
+            (
+                "stdout,queue=12MB",
+                r#"queue cannot be "12MB": use at least 64KiB, with its unit: 512KiB, 64MiB, 1GiB"#,
+            ),
+            (
+                "stdout,queue=99999999999GiB",
+                r#"queue cannot be "99999999999GiB": use at least 64KiB, with its unit: 512KiB, 64MiB, 1GiB"#,
+            ),
+        ] {
+            let error = text.parse::<SinkSpecification>().unwrap_err();
+            assert_eq!(error.to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_read_as_they_are_written() {
+        for text in ["stdout", "file:/x", "tcp:h:1", "tcp:[::1]:2"] {
+            let read: SinkSpecification = text.parse().unwrap();
+            assert_eq!(read.target.to_string(), text);
+        }
+    }
+}

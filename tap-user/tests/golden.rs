@@ -1,0 +1,349 @@
+//! Every record format against records written by hand (`tests/golden`, from the examples of
+//! the formats' owners), and against hostile values.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail loudly")]
+
+mod support;
+
+use gatetap::export::Format;
+use gatetap::gateway::{Correlation, CorrelationSource, Observation};
+use gatetap::http::{Body, Framing, Interim, Outcome, Switch, Version};
+use gatetap::policy::Redaction;
+use gatetap::segment::{Close, ClosedBy, Connection, GapCause, Leg, Listener};
+use serde_json::{Map, Value, json};
+use support::{
+    BEGIN, after, body, connection, headers, kong_example, observation, request, response,
+    text_headers,
+};
+
+fn record(format: Format, observation: &Observation) -> Vec<u8> {
+    let mut out = b"before".to_vec();
+    format.write(observation, &Redaction::standard(), &mut out);
+    out.strip_prefix(b"before").expect("records are appended").to_vec()
+}
+
+fn parsed(format: Format, observation: &Observation) -> Value {
+    serde_json::from_slice(&record(format, observation)).expect("a record is JSON")
+}
+
+/// Compares key by key, so that a difference is shown by its place.
+fn assert_golden(format: Format, observation: &Observation, golden: &str) {
+    let expected: Value = serde_json::from_str(golden).expect("a golden file is JSON");
+    let mut differences = Vec::new();
+    compare("", &expected, &parsed(format, observation), &mut differences);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+fn compare(place: &str, expected: &Value, written: &Value, differences: &mut Vec<String>) {
+    match (expected, written) {
+        (Value::Object(expected), Value::Object(written)) => {
+            compare_members(place, expected, written, differences);
+        }
+        _ if expected == written => {}
+        _ => differences.push(format!("{place}: expected {expected}, written {written}")),
+    }
+}
+
+fn compare_members(
+    place: &str,
+    expected: &Map<String, Value>,
+    written: &Map<String, Value>,
+    differences: &mut Vec<String>,
+) {
+    for (key, value) in expected {
+        match written.get(key) {
+            Some(other) => compare(&format!("{place}/{key}"), value, other, differences),
+            None => differences.push(format!("{place}/{key}: missing")),
+        }
+    }
+    let surplus = written.keys().filter(|key| !expected.contains_key(*key));
+    differences.extend(surplus.map(|key| format!("{place}/{key}: not expected")));
+}
+
+/// A connection about which little is known.
+fn unknown_connection(leg: Leg, server: &str) -> Connection {
+    Connection {
+        leg,
+        client: "[::1]:40000".parse().unwrap(),
+        server: server.parse().unwrap(),
+        process: None,
+        listener: Listener::Unknown,
+        network_namespace: None,
+        control_group: None,
+        opened: None,
+        ..connection()
+    }
+}
+
+#[test]
+fn kong() {
+    assert_golden(Format::Kong, &kong_example(), include_str!("golden/kong.json"));
+}
+
+#[test]
+fn kong_without_response() {
+    let cut = Body {
+        framing: Framing::ContentLength(10),
+        length: Some(4),
+        wire_length: 4,
+        skipped: 1,
+        complete: false,
+        ..body(b"\x00\xff\x10")
+    };
+    let mut request = request(
+        "PUT",
+        b"/up?a=1&a=2&flag&sp%20ace=%C3%A4+b",
+        &[("Content-Type", "application/octet-stream")],
+        cut,
+    );
+    request.version = Version::Http10;
+    let close = Close { by: ClosedBy::Server, reset: true };
+    let connection = unknown_connection(Leg::Client, "[::1]:8000");
+    let mut unanswered = observation(connection, Some(request), None, Outcome::Closed(close));
+    unanswered.correlation = None;
+    assert_golden(Format::Kong, &unanswered, include_str!("golden/kong_unanswered.json"));
+}
+
+#[test]
+fn kong_without_request() {
+    let response = response(
+        503,
+        "Service Unavailable",
+        &[("Server", "kong/3.9.1"), ("X-Kong-Response-Latency", "2")],
+        Body::default(),
+    );
+    let outcome = Outcome::Lost(GapCause::Missed);
+    let mut answered = observation(connection(), None, Some(response), outcome);
+    answered.correlation =
+        Some(Correlation { id: "from-the-header".to_owned(), source: CorrelationSource::Header });
+    assert_golden(Format::Kong, &answered, include_str!("golden/kong_answered_by_kong.json"));
+}
+
+#[test]
+fn tcp_body_log() {
+    let request = request(
+        "POST",
+        b"/v1/a?x=1",
+        &[("Host", "api.example.com"), ("Content-Type", "application/json")],
+        body(b"{\"a\":1}"),
+    );
+    let mut response =
+        response(200, "OK", &[("Content-Type", "application/json")], body(b"{\"ok\":true}"));
+    response.last_byte = after(333_000_000);
+    let posted = observation(connection(), Some(request), Some(response), Outcome::Complete);
+    assert_golden(Format::TcpBodyLog, &posted, include_str!("golden/tcp_body_log.json"));
+}
+
+#[test]
+fn tcp_body_log_with_form() {
+    let request = request(
+        "POST",
+        b"/login",
+        &[
+            ("Host", "API.example.com.:80"),
+            ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),
+            ("Cookie", "session=secret"),
+        ],
+        body(b"user=a%40b&tag=1&tag=2&remember"),
+    );
+    let response = response(204, "No Content", &[], Body::default());
+    let login = observation(connection(), Some(request), Some(response), Outcome::Complete);
+    assert_golden(Format::TcpBodyLog, &login, include_str!("golden/tcp_body_log_form.json"));
+}
+
+#[test]
+fn native() {
+    let chunked = Body {
+        framing: Framing::Chunked,
+        wire_length: 41,
+        trailers: text_headers(&[("Authorization", "secret"), ("Digest", "x")]),
+        ..body(b"a\n\"b\\")
+    };
+    let fields = [("Host", "h"), ("X-Api-Key", "secret"), ("x-twice", "1"), ("X-Twice", "2")];
+    let mut request = request("POST", b"/\xff", &fields, chunked);
+    request.offset = 1000;
+    let response = response(101, "Switching Protocols", &[], Body::default());
+    let mut upgrade = observation(connection(), Some(request), Some(response), Outcome::Complete);
+    upgrade.exchange.switch = Some(Switch::Upgrade);
+    upgrade.exchange.proxied =
+        Some(("192.0.2.1:1".parse().unwrap(), "[2001:db8::1]:2".parse().unwrap()));
+    upgrade.exchange.interim.push(Interim {
+        status: 100,
+        headers: text_headers(&[("Set-Cookie", "secret")]),
+        head_length: 25,
+        time: after(100_000),
+    });
+    assert_golden(Format::Native, &upgrade, include_str!("golden/native.json"));
+}
+
+#[test]
+fn native_upstream_leg_with_losses() {
+    let damaged = Body {
+        framing: Framing::UntilClose,
+        // U+20AC begins with E2 82: the capture stops inside it.
+        bytes: b"price \xe2\x82".to_vec(),
+        length: None,
+        wire_length: 1024,
+        skipped: 1000,
+        lost: 16,
+        lost_cause: Some(GapCause::Sendfile),
+        complete: false,
+        end_inferred: true,
+        memory_limited: true,
+        malformed: true,
+        ..Body::default()
+    };
+    let mut response = response(200, "", &[], damaged);
+    response.version = Version::Http10;
+    response.first_byte = after(500);
+    let close = Close { by: ClosedBy::Server, reset: false };
+    let connection = unknown_connection(Leg::Upstream, "[::1]:80");
+    let mut cut = observation(connection, None, Some(response), Outcome::Closed(close));
+    cut.correlation = None;
+    assert_golden(Format::Native, &cut, include_str!("golden/native_upstream.json"));
+}
+
+#[test]
+fn a_response_that_begins_before_its_request_ended_has_no_time_to_first_byte() {
+    let mut early = kong_example();
+    early.exchange.response.as_mut().unwrap().first_byte = BEGIN;
+    let durations = &parsed(Format::Native, &early)["durations_ns"];
+    assert_eq!(durations, &json!({"request": 1_000_000, "total": 16_400_000}));
+}
+
+#[test]
+fn nothing_is_redacted_when_switched_off() {
+    let mut out = Vec::new();
+    Format::Kong.write(&kong_example(), &Redaction::none(), &mut out);
+    let record: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(record["request"]["headers"]["authorization"], "Bearer t");
+    assert_eq!(record["response"]["headers"]["set-cookie"], json!(["a=1", "b=2"]));
+}
+
+#[test]
+fn redaction_leaves_no_secret_anywhere() {
+    for format in Format::ALL {
+        let mut secretive = kong_example();
+        let request = secretive.exchange.request.as_mut().unwrap();
+        request.headers = text_headers(&[
+            ("AUTHORIZATION", "hunter2"),
+            ("Proxy-Authorization", "hunter2"),
+            ("cookie", "hunter2"),
+            ("X-API-KEY", "hunter2"),
+        ]);
+        request.body.trailers = text_headers(&[("Set-Cookie", "hunter2")]);
+        let text = String::from_utf8(record(format, &secretive)).unwrap();
+        assert!(text.contains("REDACTED") && !text.contains("hunter2"), "{format}");
+    }
+}
+
+#[test]
+fn legs() {
+    let carried = |leg| Format::ALL.map(|format| format.carries(leg));
+    assert_eq!(carried(Leg::Client), [true, true, true]);
+    assert_eq!(carried(Leg::Upstream), [true, false, false]);
+}
+
+#[test]
+fn format_names() {
+    for (name, format) in
+        [("native", Format::Native), ("kong", Format::Kong), ("tcp-body-log", Format::TcpBodyLog)]
+    {
+        assert_eq!(name.parse(), Ok(format));
+    }
+    let error = "xml".parse::<Format>().unwrap_err();
+    assert_eq!(error.to_string(), "format \"xml\" is unknown: use native, kong or tcp-body-log");
+}
+
+const HOSTILE: &[&str] = &[
+    "",
+    "\"quoted\" \\ and / slashes \\u0041",
+    "line\nfeed\r\nreturn\ttab\0nul\u{1}\u{1f}\u{7f}",
+    "\u{2028}\u{2029}\u{85}\u{feff}",
+    "ä€😀\u{10ffff}",
+    "{\"json\":[\"in\",\"json\"]}\r\n",
+];
+
+fn hostile(text: &str) -> Observation {
+    let fields = [("X-Hostile", text)];
+    let request = request("GET", format!("/{text}").as_bytes(), &fields, body(text.as_bytes()));
+    let response = response(200, text, &fields, body(text.as_bytes()));
+    observation(connection(), Some(request), Some(response), Outcome::Complete)
+}
+
+#[test]
+fn framing_survives_hostile_text() {
+    for (format, terminator) in [
+        (Format::Native, &b"\n"[..]),
+        (Format::Kong, &b"\n"[..]),
+        (Format::TcpBodyLog, &b"\r\n"[..]),
+    ] {
+        for text in HOSTILE {
+            let record = record(format, &hostile(text));
+            let json = record.strip_suffix(terminator).expect("a record ends with its terminator");
+            assert!(json.starts_with(b"{") && json.ends_with(b"}"), "{format}");
+            assert!(json.iter().all(|byte| *byte >= 0x20), "{format}: raw control character");
+        }
+    }
+}
+
+#[test]
+fn hostile_text_is_carried_exactly() {
+    for text in HOSTILE {
+        let native = parsed(Format::Native, &hostile(text));
+        assert_eq!(native["request"]["target"], format!("/{text}"));
+        assert_eq!(native["request"]["headers"], json!([["X-Hostile", text]]));
+        assert_eq!(native["response"]["reason"], *text);
+        let shown = native["response"]["body"].get("text");
+        assert_eq!(shown, (!text.is_empty()).then(|| json!(text)).as_ref());
+        for format in [Format::Kong, Format::TcpBodyLog] {
+            let record = parsed(format, &hostile(text));
+            assert_eq!(record["request"]["headers"]["x-hostile"], *text);
+            let shown = record["request"].get("body");
+            assert_eq!(shown, (!text.is_empty()).then(|| json!(text)).as_ref(), "{format}");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text() {
+    let mut binary = hostile("");
+    let request = binary.exchange.request.as_mut().unwrap();
+    request.headers = headers([(&b"X-Bytes"[..], &b"\xfe\xff"[..])]);
+    let native = parsed(Format::Native, &binary);
+    assert_eq!(native["request"]["headers"], json!([["X-Bytes", {"base64": "/v8="}]]));
+    let kong = parsed(Format::Kong, &binary);
+    assert_eq!(kong["request"]["headers"], json!({"x-bytes": "\u{fffd}\u{fffd}"}));
+    assert_eq!(kong["tap"]["text_altered"], true);
+}
+
+#[test]
+fn more_headers_than_kong_logs() {
+    let names: Vec<String> = (0..130).map(|number| format!("X-{number}")).collect();
+    let fields: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
+    let mut many = hostile("");
+    many.exchange.request.as_mut().unwrap().headers = text_headers(&fields);
+    let native = parsed(Format::Native, &many);
+    assert_eq!(native["request"]["headers"].as_array().map(Vec::len), Some(130));
+    for format in [Format::Kong, Format::TcpBodyLog] {
+        let record = parsed(format, &many);
+        let headers = record["request"]["headers"].as_object().unwrap();
+        assert_eq!(headers.len(), 100);
+        assert!(headers.contains_key("x-99") && !headers.contains_key("x-100"));
+        assert_eq!(record["tap"]["request"]["headers_omitted"], 30);
+    }
+}
+
+#[test]
+fn a_body_of_which_nothing_was_captured_is_not_shown_as_empty() {
+    let unseen = Body { bytes: Vec::new(), skipped: 5, ..body(b"hello") };
+    for format in Format::ALL {
+        let mut headers_only = kong_example();
+        headers_only.exchange.response.as_mut().unwrap().body = unseen.clone();
+        let record = parsed(format, &headers_only);
+        let shown = match format {
+            Format::Native => record["response"]["body"].get("text"),
+            Format::Kong | Format::TcpBodyLog => record["response"].get("body"),
+        };
+        assert_eq!(shown, None, "{format}");
+    }
+}

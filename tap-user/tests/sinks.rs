@@ -1,0 +1,326 @@
+//! Sinks against real files, pipes and collectors that misbehave. A collector counts what
+//! arrived; the exporter's own totals are compared with that, never only with each other.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail loudly")]
+
+mod support;
+
+use gatetap::export::{Exporter, SinkSpecification, SinkTotals, StartError};
+use gatetap::gateway::Observation;
+use gatetap::policy::Redaction;
+use gatetap::segment::Leg;
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use support::{body, kong_example};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
+use tokio::time::{sleep, timeout};
+
+/// Enough for anything here; a test that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn exporter(sinks: &[String]) -> Result<Exporter, StartError> {
+    let sinks: Vec<SinkSpecification> = sinks.iter().map(|sink| sink.parse().unwrap()).collect();
+    Exporter::start(&Handle::current(), sinks, Redaction::standard())
+}
+
+fn numbered(number: usize) -> Observation {
+    Observation { id: format!("r-{number}"), ..kong_example() }
+}
+
+/// An observation whose record takes at least that many bytes.
+fn large(number: usize, bytes: usize) -> Observation {
+    let mut observation = numbered(number);
+    observation.exchange.response.as_mut().unwrap().body = body(&vec![b'x'; bytes]);
+    observation
+}
+
+fn export_numbered(exporter: &mut Exporter, numbers: std::ops::Range<usize>) {
+    numbers.for_each(|number| exporter.export(&numbered(number)));
+}
+
+/// Numbers of records in the order in which they stand in `lines`, whatever their format.
+fn numbers(lines: &str) -> Vec<usize> {
+    lines.lines().map(number).collect()
+}
+
+fn number(line: &str) -> usize {
+    let record: Value = serde_json::from_str(line).expect("a line is a record");
+    let id = record["tap"]["id"].as_str().or(record["id"].as_str()).expect("a record has an id");
+    id.strip_prefix("r-").and_then(|number| number.parse().ok()).expect("an id of this test")
+}
+
+async fn listen() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+async fn listen_again(port: u16) -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
+    socket.listen(16).unwrap()
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    timeout(PATIENCE, listener.accept()).await.expect("the sink connects").unwrap().0
+}
+
+async fn read_records(reader: &mut BufReader<TcpStream>, count: usize) -> String {
+    let mut text = String::new();
+    for _ in 0..count {
+        timeout(PATIENCE, reader.read_line(&mut text)).await.expect("a record comes").unwrap();
+    }
+    text
+}
+
+async fn read_to_end(mut stream: impl AsyncReadExt + Unpin) -> String {
+    let mut text = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut text)).await.expect("the stream ends").unwrap();
+    text
+}
+
+async fn shut_down(exporter: Exporter) -> SinkTotals {
+    let mut totals = exporter.shutdown(PATIENCE).await;
+    assert_eq!(totals.len(), 1);
+    totals.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_private_and_appended_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("records.ndjson");
+    for numbers in [0..1500, 1500..1503] {
+        let mut exporter = exporter(&[format!("file:{}", path.display())]).unwrap();
+        let count = numbers.len() as u64;
+        export_numbered(&mut exporter, numbers);
+        let totals = shut_down(exporter).await;
+        assert_eq!((totals.delivered_records, totals.dropped.total()), (count, 0));
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.ends_with("}\n"));
+    assert_eq!(numbers(&text), (0..1503).collect::<Vec<_>>());
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_an_error_at_the_start() {
+    let error = exporter(&["file:/nowhere/records".to_owned()]).unwrap_err().to_string();
+    assert!(error.starts_with("cannot open /nowhere/records to write records: No such file"));
+}
+
+/// `/dev/full` takes no byte: the sink keeps trying, and what it holds is dropped at the end.
+#[tokio::test]
+async fn a_full_disk_is_counted_and_not_fatal() {
+    let mut exporter = exporter(&["file:/dev/full".to_owned()]).unwrap();
+    export_numbered(&mut exporter, 0..3);
+    sleep(Duration::from_millis(300)).await;
+    let totals = exporter.shutdown(Duration::ZERO).await.remove(0);
+    assert!(totals.failures >= 1);
+    assert_eq!((totals.delivered_records, totals.dropped.shutdown), (0, 3));
+    assert_eq!((totals.queued_records, totals.queued_bytes), (0, 0));
+}
+
+#[tokio::test]
+async fn each_sink_gets_its_format_and_its_legs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let sinks = ["native", "kong", "tcp-body-log"]
+        .map(|name| format!("file:{},format={name}", path(name).display()));
+    let mut exporter = exporter(&sinks).unwrap();
+    let mut upstream = numbered(1);
+    Arc::make_mut(&mut upstream.connection).leg = Leg::Upstream;
+    exporter.export(&numbered(0));
+    exporter.export(&upstream);
+    let totals = exporter.shutdown(PATIENCE).await;
+    let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    assert_eq!(numbers(&read("native")), [0, 1]);
+    assert_eq!(numbers(&read("kong")), [0]);
+    assert_eq!(numbers(&read("tcp-body-log")), [0]);
+    assert!(read("tcp-body-log").ends_with("}\r\n"));
+    for (totals, name) in totals.iter().zip(["native", "kong", "tcp-body-log"]) {
+        assert_eq!(totals.name, format!("file:{}", path(name).display()));
+        assert_eq!(totals.delivered_bytes, read(name).len() as u64);
+    }
+}
+
+/// Runs in a process of its own, started by the test below.
+#[tokio::test]
+async fn stdout_child() {
+    if std::env::var_os("GATETAP_TEST_STDOUT").is_some() {
+        let mut exporter = exporter(&["stdout".to_owned()]).unwrap();
+        export_numbered(&mut exporter, 0..100);
+        assert_eq!(shut_down(exporter).await.delivered_records, 100);
+    }
+}
+
+#[test]
+fn stdout_gets_one_record_a_line() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "stdout_child", "--nocapture", "--test-threads=1"])
+        .env("GATETAP_TEST_STDOUT", "1")
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    // The first record follows "test stdout_child ... " of the test harness on its line.
+    let records: String = text
+        .lines()
+        .filter_map(|line| line.find('{').and_then(|start| line.get(start..)))
+        .map(|record| format!("{record}\n"))
+        .collect();
+    assert_eq!(numbers(&records), (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_gets_every_record_in_order() {
+    let (listener, port) = listen().await;
+    let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port},format=tcp-body-log")]).unwrap();
+    export_numbered(&mut exporter, 0..20_000);
+    let reading = tokio::spawn(async move { read_to_end(accept(&listener).await).await });
+    let totals = shut_down(exporter).await;
+    let text = reading.await.unwrap();
+    assert!(text.split_inclusive('\n').all(|line| line.ends_with("}\r\n")));
+    assert_eq!(numbers(&text), (0..20_000).collect::<Vec<_>>());
+    assert_eq!((totals.delivered_records, totals.delivered_bytes), (20_000, text.len() as u64));
+    assert_eq!((totals.dropped.total(), totals.reconnects), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_wait_for_a_collector_that_is_absent() {
+    let (listener, port) = listen().await;
+    drop(listener);
+    let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port}")]).unwrap();
+    export_numbered(&mut exporter, 0..50);
+    sleep(Duration::from_millis(300)).await;
+    let before = exporter.totals().remove(0);
+    assert_eq!((before.queued_records, before.delivered_records), (50, 0));
+    assert!(before.failures >= 1);
+
+    let listener = listen_again(port).await;
+    let mut reader = BufReader::new(accept(&listener).await);
+    assert_eq!(numbers(&read_records(&mut reader, 50).await), (0..50).collect::<Vec<_>>());
+    let totals = shut_down(exporter).await;
+    assert_eq!((totals.delivered_records, totals.queued_records), (50, 0));
+    assert_eq!((totals.dropped.total(), totals.reconnects), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_absent_collector_fills_the_queue_and_no_more() {
+    const QUEUE: u64 = 65_536;
+    let (listener, port) = listen().await;
+    drop(listener);
+    let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port},queue={QUEUE}")]).unwrap();
+    (0..100).for_each(|number| exporter.export(&large(number, 10_000)));
+    let full = exporter.totals().remove(0);
+    assert!(full.queued_bytes <= QUEUE && full.queued_bytes > QUEUE - 12_000);
+    // A body of 10,000 bytes and some 1,200 around it: five such records fit.
+    assert_eq!((full.queued_records, full.dropped.queue_full), (5, 95));
+    let totals = exporter.shutdown(Duration::from_millis(50)).await.remove(0);
+    assert_eq!((totals.dropped.queue_full, totals.dropped.shutdown), (95, 5));
+    assert_eq!((totals.queued_records, totals.queued_bytes), (0, 0));
+}
+
+/// The collector accepts and never reads. Exporting takes no longer for it; once it reads, it
+/// has every record that was not counted as dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_never_reads_does_not_hold_up_the_capture() {
+    let (listener, port) = listen().await;
+    let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port},queue=1MiB")]).unwrap();
+    exporter.export(&numbered(0));
+    let stream = accept(&listener).await;
+    let begin = Instant::now();
+    for number in 1..1000 {
+        exporter.export(&large(number, 20_000));
+        if number % 20 == 0 {
+            // Time for the sink, so that the kernel's buffers fill up too.
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+    assert!(begin.elapsed() < Duration::from_secs(5), "export waited for the collector");
+    let full = exporter.totals().remove(0);
+    assert!(full.dropped.queue_full > 0 && full.queued_bytes <= 1 << 20);
+
+    let reading = tokio::spawn(read_to_end(stream));
+    let totals = shut_down(exporter).await;
+    let received = numbers(&reading.await.unwrap());
+    assert!(received.is_sorted_by(|one, next| one < next));
+    assert_eq!(received.len() as u64, totals.delivered_records);
+    assert_eq!(received.len() as u64 + totals.dropped.total(), 1000);
+    assert_eq!(totals.reconnects, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_is_killed_and_restarted_misses_nothing() {
+    let (listener, port) = listen().await;
+    let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port}")]).unwrap();
+    export_numbered(&mut exporter, 0..10);
+    let mut reader = BufReader::new(accept(&listener).await);
+    let mut received = numbers(&read_records(&mut reader, 10).await);
+    drop((reader, listener));
+
+    export_numbered(&mut exporter, 10..20);
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(exporter.totals()[0].delivered_records, 10);
+    let listener = listen_again(port).await;
+    let mut reader = BufReader::new(accept(&listener).await);
+    received.extend(numbers(&read_records(&mut reader, 10).await));
+    assert_eq!(received, (0..20).collect::<Vec<_>>());
+    let totals = shut_down(exporter).await;
+    assert_eq!((totals.delivered_records, totals.reconnects), (20, 1));
+    assert_eq!(totals.dropped.total(), 0);
+}
+
+/// The collector takes the beginning of a record that no buffer can hold and resets: the record
+/// comes again from its beginning on the next connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_written_in_part_is_sent_again_from_its_beginning() {
+    const LENGTH: usize = 30 << 20;
+    let (listener, port) = listen().await;
+    let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port}")]).unwrap();
+    exporter.export(&large(0, LENGTH));
+    exporter.export(&numbered(1));
+    let mut stream = accept(&listener).await;
+    stream.read_exact(&mut [0; 100_000]).await.unwrap();
+    drop(stream);
+
+    let mut reader = BufReader::new(accept(&listener).await);
+    let text = read_records(&mut reader, 2).await;
+    assert_eq!(numbers(&text), [0, 1]);
+    assert!(text.len() > LENGTH);
+    let totals = shut_down(exporter).await;
+    assert_eq!((totals.delivered_records, totals.delivered_bytes), (2, text.len() as u64));
+    assert_eq!((totals.reconnects, totals.dropped.total()), (1, 0));
+}
+
+/// A collector that takes nothing for longer than the timeout is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_hangs_is_left_after_the_timeout() {
+    let (listener, port) = listen().await;
+    let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port},timeout=200ms")]).unwrap();
+    exporter.export(&large(0, 30 << 20));
+    let hanging = accept(&listener).await;
+    let mut reader = BufReader::new(accept(&listener).await);
+    assert_eq!(numbers(&read_records(&mut reader, 1).await), [0]);
+    drop(hanging);
+    assert_eq!(shut_down(exporter).await.reconnects, 1);
+}
+
+/// What a collector says has no meaning; unread, it would make the kernel reset the connection
+/// at the end and cost the collector what it has not read yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_talkative_collector_gets_everything() {
+    let (listener, port) = listen().await;
+    let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port}")]).unwrap();
+    exporter.export(&numbered(0));
+    let mut stream = accept(&listener).await;
+    stream.write_all(b"220 welcome\r\n").await.unwrap();
+    export_numbered(&mut exporter, 1..200);
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(shut_down(exporter).await.delivered_records, 200);
+    assert_eq!(numbers(&read_to_end(stream).await), (0..200).collect::<Vec<_>>());
+}
