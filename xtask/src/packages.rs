@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Once;
 
 use anyhow::{Context, Result};
 
@@ -86,10 +87,7 @@ pub(crate) fn install(packages: &[&Package]) -> Result<()> {
     for package in packages {
         eprintln!("    {:24} {}", package.name, package.reason);
     }
-    // An update that fails is no reason to stop: the lists may be good enough.
-    if let Err(error) = step::run_to_the_end(apt_get().arg("update")) {
-        eprintln!("    going on with the package lists at hand: {error:#}");
-    }
+    update_lists();
     let _no_services = ServicePolicy::deny()?;
     let names = packages.iter().map(|package| package.name);
     step::run_to_the_end(apt_get().args(["install", "--no-install-recommends"]).args(names))
@@ -102,6 +100,16 @@ pub(crate) fn install_command(packages: &[&Package]) -> String {
         "sudo apt-get update && sudo apt-get install --no-install-recommends {}",
         names.join(" ")
     )
+}
+
+/// Once in a run. An update that fails is no reason to stop: the lists may be good enough.
+fn update_lists() {
+    static UPDATED: Once = Once::new();
+    UPDATED.call_once(|| {
+        if let Err(error) = step::run_to_the_end(apt_get().arg("update")) {
+            eprintln!("    going on with the package lists at hand: {error:#}");
+        }
+    });
 }
 
 fn apt_get() -> Command {

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Error, Result, anyhow, ensure};
 
 use crate::{build, interrupt, setup, step};
 
@@ -42,8 +42,7 @@ pub(crate) fn run() -> Result<()> {
     step::announce("Attaching gatetap to that gateway only");
     let folder = tempfile::Builder::new().prefix("gatetap-demo-").tempdir()?;
     let mut watcher = Watcher::start(&gatetap, servers.gateway_pid(), folder.path())
-        .map_err(|error| error.context(doctor(&gatetap)))
-        .context("gatetap could not attach")?;
+        .map_err(|error| explain(error, &gatetap))?;
 
     step::announce("Sending requests");
     let sent = requests::send_all(servers.client_port())?;
@@ -67,9 +66,13 @@ fn wait_for_lines(watcher: &Watcher, expected: usize) -> Result<()> {
     Ok(())
 }
 
-/// What gatetap itself says about this machine.
-fn doctor(gatetap: &Path) -> String {
+/// Adds what gatetap itself says about this machine.
+fn explain(error: Error, gatetap: &Path) -> Error {
+    if interrupt::requested() {
+        return error;
+    }
     let output = Command::new(gatetap).arg("doctor").output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    format!("`gatetap doctor` says:\n{}", text.unwrap_or_else(|error| error.to_string()))
+    let findings = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let findings = findings.unwrap_or_else(|error| error.to_string());
+    anyhow!("gatetap could not attach: {error:#}\n\n`gatetap doctor` says:\n{findings}")
 }

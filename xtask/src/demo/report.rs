@@ -3,8 +3,6 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::step;
-
 /// The totals that are shown: what they count, and where gatetap's totals file has them.
 const TOTALS: [(&str, &str); 5] = [
     ("exchanges, client leg", "/exchanges/client"),
@@ -16,7 +14,7 @@ const TOTALS: [(&str, &str); 5] = [
 
 /// One line for each exchange, as `gatetap watch` prints it.
 pub(super) fn show_lines(lines: &[String]) {
-    step::announce("The exchanges as gatetap saw them");
+    heading("The exchanges as gatetap saw them");
     for line in lines {
         println!("{line}");
     }
@@ -27,7 +25,7 @@ pub(super) fn show_lines(lines: &[String]) {
 /// # Errors
 /// When there is no record at all.
 pub(super) fn show_one_in_full(records: &[Value]) -> Result<()> {
-    step::announce("One record in full");
+    heading("One record in full");
     let post = records.iter().find(|record| mentions(record, "POST"));
     let record = post.or(records.first()).context("gatetap wrote no record")?;
     println!("{record:#}");
@@ -39,13 +37,18 @@ pub(super) fn show_one_in_full(records: &[Value]) -> Result<()> {
 /// # Errors
 /// When a total is missing.
 pub(super) fn show_totals(totals: &Value) -> Result<()> {
-    step::announce("Totals");
+    heading("Totals");
     for (name, place) in TOTALS {
         let count = totals.pointer(place).and_then(Value::as_u64);
         let count = count.with_context(|| format!("gatetap's totals lack {place}"))?;
         println!("{name:36} {count:>12}");
     }
     Ok(())
+}
+
+/// On standard output, unlike the progress before it, so that the report can be kept in a file.
+fn heading(text: &str) {
+    println!("\n{text}\n{}", "-".repeat(text.len()));
 }
 
 /// Whether `text` is a value anywhere in the record.
