@@ -2,8 +2,8 @@
 
 use crate::kernel::{Address, follow, read, task_network_namespace};
 use crate::maps::{ENDED_PROCESSES, LISTENERS, NAMES, PORTS, PROCESSES, constant};
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task_btf};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task_btf};
 use tap_ebpf::{ListenerKey, NAME_LENGTH, Process};
 
 /// Thread group id of the running task: what userspace calls a process id.

@@ -169,8 +169,7 @@ fn join(
     let role = if backlog > 0 { ROLE_ACCEPTED } else { ROLE_CONNECTED };
     let port: u16 = read(socket, constant!(OFFSETS.sock_local_port))?;
     let only_ports = constant!(SETTINGS.only_ports) != 0;
-    let unwanted =
-        role == ROLE_ACCEPTED && only_ports && PORTS.get_ptr(u32::from(port)).is_none();
+    let unwanted = role == ROLE_ACCEPTED && only_ports && PORTS.get_ptr(u32::from(port)).is_none();
 
     let state = create(socket, role, if unwanted { verdict::IGNORE } else { verdict::COPY })?;
     let (received, sent) = if is_receive { (moved, 0) } else { (0, moved) };

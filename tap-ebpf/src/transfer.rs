@@ -37,11 +37,8 @@ pub fn try_transfer(socket: Address, result: i32, flags: i32, direction: u8) -> 
     note_process(state, group);
     process.calls += 1;
 
-    let (stream, sequence) = if is_receive {
-        (&mut state.received, now.received)
-    } else {
-        (&mut state.sent, now.sent)
-    };
+    let (stream, sequence) =
+        if is_receive { (&mut state.received, now.received) } else { (&mut state.sent, now.sent) };
     let expected = advance(stream, sequence);
     let next = stream.next;
     if is_ignored(state) {

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod segment;
+pub mod units;
 
 pub mod capture;
 
@@ -18,3 +19,5 @@ pub mod gateway;
 pub mod policy;
 
 pub mod export;
+
+pub mod app;

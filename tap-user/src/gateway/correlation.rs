@@ -126,8 +126,7 @@ impl Correlator {
 /// Kong's format string is `%s-%s-%d-%s-%s-%0.3f`; an IPv6 address has no brackets there.
 fn tracker(connection: &Connection, exchange: &Exchange) -> Option<String> {
     let time = start(exchange)?;
-    let (seconds, milliseconds) =
-        (time.unix_ns / 1_000_000_000, time.unix_ns / 1_000_000 % 1_000);
+    let (seconds, milliseconds) = (time.unix_ns / 1_000_000_000, time.unix_ns / 1_000_000 % 1_000);
     Some(format!(
         "{}-{}-{}-{}-{}-{seconds}.{milliseconds:03}",
         connection.server.ip(),

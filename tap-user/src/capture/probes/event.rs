@@ -1,9 +1,11 @@
 //! A record of the ring: an event's head with the captured bytes behind it.
 
-use crate::segment::{Connection, Direction, GapCause, Leg, Listener, Process};
 use crate::capture::clock::Clock;
+use crate::segment::{Connection, Direction, GapCause, Leg, Listener, Process};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use tap_ebpf::{DIRECTION_RECEIVED, Event, Identity, ROLE_ACCEPTED, event_flag, event_kind, reason};
+use tap_ebpf::{
+    DIRECTION_RECEIVED, Event, Identity, ROLE_ACCEPTED, event_flag, event_kind, reason,
+};
 
 /// A record, borrowed from the ring.
 pub(super) struct Record<'a> {
@@ -81,8 +83,7 @@ pub(super) fn connection(
         Leg::Client => (remote, local, Listener::Port(identity.local_port)),
         Leg::Upstream => (local, remote, upstream_listener),
     };
-    let process =
-        Process { pid: identity.pid, pid_in_namespace: identity.pid_in_namespace };
+    let process = Process { pid: identity.pid, pid_in_namespace: identity.pid_in_namespace };
     Connection {
         serial,
         leg,

@@ -1,6 +1,6 @@
 //! Kernel probes: the bytes that the gateway's sockets carry, as Segments.
 //!
-//! Userspace selects processes ([`Probes::rescan`]) and reads events ([`Probes::poll`]); what a
+//! Userspace selects processes ([`Probes::select`]) and reads events ([`Probes::poll`]); what a
 //! ring record means stands in [`event`], how records of one connection become its happenings in
 //! [`tracker`].
 
@@ -12,7 +12,7 @@ mod tracker;
 
 use crate::capture::clock::Clock;
 use crate::capture::selection::{Found, Selection, scan};
-use crate::segment::{Close, ClosedBy, Happening, Interest, Listener, Time};
+use crate::segment::{Happening, Interest, Listener, Time};
 use aya::maps::{HashMap as KernelMap, MapData};
 use event::Record;
 use programs::{Plain, ProbeError, Programs, map_error};
@@ -72,24 +72,24 @@ impl Probes {
             judged: HashSet::new(),
             failures_seen: 0,
         };
-        probes.rescan()?;
+        probes.select(scan(&settings.selection))?;
         Ok(probes)
     }
 
-    /// Brings the kernel's selection in line with `/proc`: finds processes that inherited their
-    /// listeners, and notes where the selected ones listen.
-    pub fn rescan(&mut self) -> Result<(), ProbeError> {
+    /// Brings the kernel's selection in line with what a scan of `/proc` found: processes that
+    /// inherited their listeners, and where the selected ones listen.
+    pub fn select(&mut self, found: Vec<Found>) -> Result<(), ProbeError> {
         self.clock = Clock::now();
-        self.selected = scan(&self.selection);
-        for found in &self.selected {
-            select(&mut self.programs.processes, found)?;
-            for port in &found.ports {
+        for one in &found {
+            select(&mut self.programs.processes, one)?;
+            for port in &one.ports {
                 if self.selection.ports.is_empty() || self.selection.ports.contains(port) {
-                    listen(&mut self.programs.listeners, found.network_namespace, *port)?;
+                    listen(&mut self.programs.listeners, one.network_namespace, *port)?;
                 }
             }
         }
-        self.tracker.set_listeners(&self.selected);
+        self.tracker.set_listeners(&found);
+        self.selected = found;
         Ok(())
     }
 
@@ -151,15 +151,6 @@ impl Probes {
         Ok(())
     }
 
-    /// Ends all connections as far as they were seen, because the tap stops.
-    pub fn finish(&mut self, handle: &mut dyn FnMut(u64, Happening<'_>) -> Interest) {
-        let now = self.clock.time();
-        for serial in self.tracker.serials() {
-            let close = Close { by: ClosedBy::Unknown, reset: false };
-            handle(serial, Happening::Closed(close, now));
-        }
-    }
-
     /// The present moment on the clock of the events.
     #[must_use]
     pub fn now(&self) -> Time {
@@ -182,7 +173,8 @@ impl Probes {
     pub fn bytes_copied_by_process(&self) -> BTreeMap<u32, u64> {
         let mut copied = BTreeMap::new();
         let ended = self.programs.ended_processes.iter().filter_map(Result::ok);
-        for (pid, Plain(process)) in self.programs.processes.iter().filter_map(Result::ok).chain(ended)
+        for (pid, Plain(process)) in
+            self.programs.processes.iter().filter_map(Result::ok).chain(ended)
         {
             *copied.entry(pid).or_default() += process.bytes_copied;
         }

@@ -114,4 +114,3 @@ pub(super) fn call_numbers() -> CallNumbers {
         io_uring_enter: libc::SYS_io_uring_enter,
     }
 }
-

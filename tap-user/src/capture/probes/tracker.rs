@@ -67,13 +67,6 @@ impl Tracker {
         self.traffic.unreadable_records += 1;
     }
 
-    pub(super) fn serials(&self) -> Vec<u64> {
-        let mut serials: Vec<u64> =
-            self.followed.values().map(|one| one.connection.serial).collect();
-        serials.sort_unstable();
-        serials
-    }
-
     /// Turns one record into happenings; says if its connection lost all interest just now.
     pub(super) fn handle(
         &mut self,
@@ -88,11 +81,8 @@ impl Tracker {
             event_kind::DATA => self.data(record, time, handle),
             event_kind::END => self.end(event, time, handle),
             event_kind::CLOSED => {
-                let finals = Finals {
-                    received: event.offset,
-                    sent: event.length,
-                    flags: event.flags,
-                };
+                let finals =
+                    Finals { received: event.offset, sent: event.length, flags: event.flags };
                 self.finish(event.identity.cookie, &finals, time, handle);
                 Interest::Keep
             }
@@ -146,8 +136,7 @@ impl Tracker {
         let Some(followed) = self.followed.get_mut(&event.identity.cookie) else {
             return Interest::Keep;
         };
-        let mut telling =
-            Telling::new(followed, event.direction, time, &mut self.traffic, handle);
+        let mut telling = Telling::new(followed, event.direction, time, &mut self.traffic, handle);
         telling.missed_up_to(event.offset);
         telling.tell(Content::Bytes(record.head), record.starts_call());
         if let Some((length, cause)) = record.gap() {
@@ -161,8 +150,7 @@ impl Tracker {
         let Some(followed) = self.followed.get_mut(&event.identity.cookie) else {
             return Interest::Keep;
         };
-        let mut telling =
-            Telling::new(followed, event.direction, time, &mut self.traffic, handle);
+        let mut telling = Telling::new(followed, event.direction, time, &mut self.traffic, handle);
         telling.missed_up_to(event.offset);
         let leg = followed.connection.leg;
         handle(followed.connection.serial, Happening::Ended(direction(leg, event.direction), time))

@@ -3,7 +3,9 @@
 
 mod body;
 mod facts;
+mod indented;
 mod kong;
+mod line;
 mod native;
 mod pairs;
 mod tap;
@@ -25,11 +27,24 @@ pub enum Format {
     Kong,
     /// The record of the `tcp-body-log` plugin (that is Runscope's message).
     TcpBodyLog,
+    /// A line for people.
+    Line,
+    /// The same in colours.
+    ColouredLine,
+    /// The native record on many lines, for people.
+    Indented,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 3] = [Self::Native, Self::Kong, Self::TcpBodyLog];
+    pub const ALL: [Self; 6] = [
+        Self::Native,
+        Self::Kong,
+        Self::TcpBodyLog,
+        Self::Line,
+        Self::ColouredLine,
+        Self::Indented,
+    ];
 
     /// Its name in settings.
     #[must_use]
@@ -38,6 +53,9 @@ impl Format {
             Self::Native => "native",
             Self::Kong => "kong",
             Self::TcpBodyLog => "tcp-body-log",
+            Self::Line => "line",
+            Self::ColouredLine => "coloured-line",
+            Self::Indented => "indented",
         }
     }
 
@@ -46,7 +64,7 @@ impl Format {
     #[must_use]
     pub fn carries(self, leg: Leg) -> bool {
         match self {
-            Self::Native => true,
+            Self::Native | Self::Line | Self::ColouredLine | Self::Indented => true,
             Self::Kong | Self::TcpBodyLog => leg == Leg::Client,
         }
     }
@@ -55,17 +73,21 @@ impl Format {
     #[must_use]
     pub fn terminator(self) -> &'static [u8] {
         match self {
-            Self::Native | Self::Kong => b"\n",
             Self::TcpBodyLog => b"\r\n",
+            _ => b"\n",
         }
     }
 
-    /// Appends one record: a JSON object on one line, and the terminator.
+    /// Appends one record and the terminator; the formats for programs are a JSON object on one
+    /// line.
     pub fn write(self, observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
         match self {
             Self::Native => native::write(observation, redaction, out),
             Self::Kong => kong::write(observation, redaction, out),
             Self::TcpBodyLog => tcp_body_log::write(observation, redaction, out),
+            Self::Line => line::write(observation, false, out),
+            Self::ColouredLine => line::write(observation, true, out),
+            Self::Indented => indented::write(observation, redaction, out),
         }
         out.extend_from_slice(self.terminator());
     }
@@ -79,7 +101,7 @@ impl fmt::Display for Format {
 
 /// The name of a format is none of those there are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("format \"{0}\" is unknown: use native, kong or tcp-body-log")]
+#[error("format \"{0}\" is unknown: use native, kong, tcp-body-log, line or indented")]
 pub struct UnknownFormat(String);
 
 impl FromStr for Format {

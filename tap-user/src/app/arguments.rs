@@ -1,0 +1,122 @@
+//! The command line as typed. Defaults and meaning are in `settings`.
+
+use crate::export::SinkSpecification;
+use crate::gateway::Generator;
+use crate::units::{ByteSize, Period};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Watches an HTTP gateway from outside and exports every exchange in full.
+#[derive(Debug, Parser)]
+#[command(name = "gatetap", version, about, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  gatetap doctor                                    what works on this machine
+  gatetap watch --port 8000                         one line per exchange of whoever listens there
+  gatetap run --sink tcp:collector.example:9563     Kong's ports, full records to a collector")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Watch and export until interrupted
+    #[command(after_help = "Examples:
+  gatetap run --sink tcp:collector.example:9563
+  gatetap run --port 8000 --port 8443 --sink tcp:[::1]:9563,format=tcp-body-log
+  gatetap run --process nginx --body-cap 1MiB --sink file:/var/log/gatetap.ndjson
+  gatetap run --config /etc/gatetap.yaml
+
+SIGINT and SIGTERM end it: what was seen is delivered, then totals go to standard error.")]
+    Run(RunArguments),
+    /// Show one readable line per exchange
+    #[command(after_help = "Examples:
+  gatetap watch
+  gatetap watch --port 8080 --full
+  gatetap watch --pid 4711 --sink file:/tmp/records.ndjson")]
+    Watch(WatchArguments),
+    /// Tell what works on this machine, what does not, and what to do
+    #[command(after_help = "Example:
+  gatetap doctor --port 8000")]
+    Doctor(DoctorArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) common: CommonArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArguments {
+    /// Show every exchange in full, as indented JSON
+    #[arg(long)]
+    pub(super) full: bool,
+    #[command(flatten)]
+    pub(super) common: CommonArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArguments {
+    /// Only try whether the kernel accepts the probes: exit code 0 or 1
+    #[arg(long)]
+    pub(super) probe_check: bool,
+    #[command(flatten)]
+    pub(super) selection: SelectionArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CommonArguments {
+    /// Settings file (YAML); what is given here goes before it
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) selection: SelectionArguments,
+    /// Bytes of each body that records carry (0: none) [default: 128KiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) body_cap: Option<ByteSize>,
+    /// Where records go: stdout, file:PATH or tcp:HOST:PORT, with ,format=native|kong|tcp-body-log
+    #[arg(long, value_name = "SINK")]
+    pub(super) sink: Vec<SinkSpecification>,
+    /// How correlation ids are made: tracker, uuid or uuid#counter [default: tracker]
+    #[arg(long, value_name = "NAME")]
+    pub(super) correlation_generator: Option<Generator>,
+    /// Header whose value is the correlation id where it is present [default: Kong-Request-ID]
+    #[arg(long, value_name = "HEADER")]
+    pub(super) correlation_header: Option<String>,
+    /// Export secret headers too (authorization, cookie and the like) instead of REDACTED
+    #[arg(long)]
+    pub(super) no_redact: bool,
+    /// Age at which an unfinished exchange is exported, to come again at its end [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub(super) age_limit: Option<Period>,
+    /// Ring between kernel and userspace, a power of two [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) ring_size: Option<ByteSize>,
+    /// Memory for heads and bodies of exchanges under way; beyond it bodies are cut and say so
+    /// [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) memory_limit: Option<ByteSize>,
+    /// Write the totals as JSON into this file at the end
+    #[arg(long, value_name = "FILE")]
+    pub(super) totals_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct SelectionArguments {
+    /// Watch whoever listens on this port [default: 8000 and 8443]; narrows --process and --pid
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) port: Vec<u16>,
+    /// Watch processes of this name
+    #[arg(long, value_name = "NAME")]
+    pub(super) process: Vec<String>,
+    /// Watch this process and its descendants of the same name
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) pid: Vec<u32>,
+    /// Only in this network namespace: its inode number, or a path such as /proc/4711/ns/net
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(super) netns: Option<String>,
+    /// Only in this control group (version 2): its path below the mount point
+    #[arg(long, value_name = "PATH")]
+    pub(super) cgroup: Option<PathBuf>,
+}

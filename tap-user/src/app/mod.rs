@@ -1,0 +1,55 @@
+//! From arguments and settings to a running pipeline: everything that touches the outside.
+
+mod arguments;
+mod doctor;
+mod pipeline;
+#[cfg(feature = "probes")]
+mod run;
+mod settings;
+mod totals;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// What went wrong, in words for the user.
+pub(crate) type Failure = Box<dyn std::error::Error>;
+
+/// Runs the command line; the exit code is 0 if all went well.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log();
+    let outcome = match arguments.command {
+        Command::Run(run) => settings::for_run(&run).and_then(start),
+        Command::Watch(watch) => settings::for_watch(&watch).and_then(start),
+        Command::Doctor(doctor) => Ok(doctor::examine(&doctor)),
+    };
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("gatetap: {failure}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(feature = "probes")]
+fn start(settings: settings::Settings) -> Result<ExitCode, Failure> {
+    run::run(settings).map(|()| ExitCode::SUCCESS)
+}
+
+#[cfg(not(feature = "probes"))]
+fn start(_settings: settings::Settings) -> Result<ExitCode, Failure> {
+    Err("this build has no kernel probes: build it with the feature `probes` \
+         (`cargo xtask setup` installs what that needs)"
+        .into())
+}
+
+/// Warnings and errors go to standard error; `GATETAP_LOG` sets what is shown.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GATETAP_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,140 @@
+//! Happenings in, records out: one observer per connection, then ids, then the sinks.
+
+use super::totals::Exchanges;
+use crate::export::Exporter;
+use crate::gateway::Correlator;
+use crate::http::{Limits, MemoryBudget, Observer, Protocol};
+use crate::segment::{Close, Connection, Happening, Interest, Time};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A connection under observation.
+struct Observed {
+    connection: Arc<Connection>,
+    observer: Observer,
+}
+
+/// Everything between a source and the sinks.
+pub(super) struct Pipeline {
+    limits: Limits,
+    budget: MemoryBudget,
+    observed: HashMap<u64, Observed>,
+    output: Output,
+    protocols: BTreeMap<&'static str, u64>,
+}
+
+/// What becomes of finished exchanges.
+struct Output {
+    correlator: Correlator,
+    exporter: Exporter,
+    exchanges: Exchanges,
+}
+
+impl Pipeline {
+    pub(super) fn new(
+        limits: Limits,
+        budget: MemoryBudget,
+        correlator: Correlator,
+        exporter: Exporter,
+    ) -> Self {
+        let output = Output { correlator, exporter, exchanges: Exchanges::default() };
+        Self { limits, budget, observed: HashMap::new(), output, protocols: BTreeMap::new() }
+    }
+
+    /// Takes in what happened on a connection; says whether more of it is wanted.
+    pub(super) fn handle(&mut self, serial: u64, happening: Happening<'_>) -> Interest {
+        match happening {
+            Happening::Opened(connection) => self.open(serial, connection),
+            Happening::Segment(segment) => {
+                self.observe(serial, |observer| observer.handle_segment(&segment))
+            }
+            Happening::Ended(direction, time) => {
+                self.observe(serial, |observer| observer.handle_end(direction, time))
+            }
+            Happening::Closed(close, time) => self.close(serial, close, time),
+        }
+    }
+
+    /// Lets time pass: exchanges that are too old are shown as they are.
+    pub(super) fn handle_timeout(&mut self, now: Time) {
+        for observed in self.observed.values_mut() {
+            if observed.observer.poll_timeout().is_some_and(|due| due <= now.monotonic_ns) {
+                observed.observer.handle_timeout(now);
+                self.output.take(observed);
+            }
+        }
+    }
+
+    /// Ends everything because the tap stops.
+    pub(super) fn abandon(&mut self, now: Time) {
+        let mut serials: Vec<u64> = self.observed.keys().copied().collect();
+        serials.sort_unstable();
+        for serial in serials {
+            self.end(serial, |observer| observer.handle_abandon(now));
+        }
+    }
+
+    pub(super) fn exchanges(&self) -> &Exchanges {
+        &self.output.exchanges
+    }
+
+    /// Connections that ended, by what they spoke.
+    pub(super) fn protocols(&self) -> &BTreeMap<&'static str, u64> {
+        &self.protocols
+    }
+
+    /// What is left when all is handled: the sinks.
+    pub(super) fn into_exporter(self) -> Exporter {
+        self.output.exporter
+    }
+
+    fn open(&mut self, serial: u64, connection: Arc<Connection>) -> Interest {
+        let observed = self.observed.entry(serial).or_insert_with(|| Observed {
+            observer: Observer::new(
+                self.limits.clone(),
+                self.budget.clone(),
+                connection.joined_mid_stream(),
+            ),
+            connection: Arc::clone(&connection),
+        });
+        observed.connection = connection;
+        Interest::Keep
+    }
+
+    fn observe(&mut self, serial: u64, step: impl FnOnce(&mut Observer)) -> Interest {
+        let Some(observed) = self.observed.get_mut(&serial) else {
+            return Interest::Ignore;
+        };
+        step(&mut observed.observer);
+        self.output.take(observed);
+        match observed.observer.protocol() {
+            Protocol::Undecided | Protocol::Http1 => Interest::Keep,
+            _ => Interest::Ignore,
+        }
+    }
+
+    fn close(&mut self, serial: u64, close: Close, time: Time) -> Interest {
+        self.end(serial, |observer| observer.handle_close(close, time));
+        Interest::Keep
+    }
+
+    fn end(&mut self, serial: u64, last_step: impl FnOnce(&mut Observer)) {
+        if let Some(mut observed) = self.observed.remove(&serial) {
+            last_step(&mut observed.observer);
+            self.output.take(&mut observed);
+            let protocol = observed.observer.protocol();
+            *self.protocols.entry(protocol.name()).or_default() += 1;
+        }
+    }
+}
+
+impl Output {
+    /// Exports what an observer has ready.
+    fn take(&mut self, observed: &mut Observed) {
+        while let Some(exchange) = observed.observer.poll() {
+            self.exchanges.count(&observed.connection, &exchange);
+            let observation = self.correlator.identify(&observed.connection, exchange);
+            self.exporter.export(&observation);
+        }
+    }
+}

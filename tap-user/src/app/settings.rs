@@ -1,0 +1,249 @@
+//! Settings resolved: defaults, then the file, then the command line. All defaults stand here.
+
+use super::Failure;
+use super::arguments::{CommonArguments, RunArguments, SelectionArguments, WatchArguments};
+use crate::capture::selection::{Selection, control_group_identifier};
+use crate::export::{Format, SinkSpecification};
+use crate::gateway::{DEFAULT_HEADER, Generator};
+use crate::http::{DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_MEMORY_BYTES, Limits};
+use crate::units::{ByteSize, Period};
+use serde::Deserialize;
+use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Kong's proxy ports.
+const DEFAULT_PORTS: [u16; 2] = [8_000, 8_443];
+/// Ring between kernel and userspace in bytes.
+const DEFAULT_RING_BYTES: u64 = 64 * 1024 * 1024;
+/// Bounds of the ring: below, one large body does not fit; above, the kernel refuses.
+const RING_BYTES: std::ops::RangeInclusive<u64> = 64 * 1024..=1024 * 1024 * 1024;
+/// Largest body cap: beyond it a few exchanges would fill all memory.
+const BODY_CAP_LIMIT: u64 = 1024 * 1024 * 1024;
+/// Longest process name that the kernel keeps, in bytes.
+const NAME_LIMIT: usize = 15;
+
+/// Everything that a run needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) selection: Selection,
+    pub(crate) limits: Limits,
+    pub(crate) memory_bytes: u64,
+    pub(crate) ring_bytes: u32,
+    pub(crate) generator: Generator,
+    pub(crate) correlation_header: String,
+    pub(crate) redact: bool,
+    pub(crate) sinks: Vec<SinkSpecification>,
+    pub(crate) totals_file: Option<PathBuf>,
+}
+
+/// The settings file. Its keys are documented in docs/settings.md.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    select: SelectFile,
+    body_cap: Option<ByteSize>,
+    ring_size: Option<ByteSize>,
+    memory_limit: Option<ByteSize>,
+    age_limit: Option<Period>,
+    correlation: CorrelationFile,
+    redact: Option<bool>,
+    sinks: Vec<SinkSpecification>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SelectFile {
+    ports: Vec<u16>,
+    processes: Vec<String>,
+    pids: Vec<u32>,
+    network_namespace: Option<String>,
+    control_group: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CorrelationFile {
+    generator: Option<String>,
+    header: Option<String>,
+}
+
+/// Settings of `gatetap run`; without any sink records go to standard output.
+pub(super) fn for_run(arguments: &RunArguments) -> Result<Settings, Failure> {
+    let mut settings = resolve(&arguments.common)?;
+    if settings.sinks.is_empty() {
+        settings.sinks.push("stdout".parse()?);
+    }
+    Ok(settings)
+}
+
+/// Settings of `gatetap watch`: standard output carries lines for people.
+pub(super) fn for_watch(arguments: &WatchArguments) -> Result<Settings, Failure> {
+    let mut settings = resolve(&arguments.common)?;
+    let mut lines: SinkSpecification = "stdout".parse()?;
+    lines.format = match (arguments.full, std::io::stdout().is_terminal()) {
+        (true, _) => Format::Indented,
+        (false, true) => Format::ColouredLine,
+        (false, false) => Format::Line,
+    };
+    settings.sinks.insert(0, lines);
+    Ok(settings)
+}
+
+fn resolve(arguments: &CommonArguments) -> Result<Settings, Failure> {
+    let file = match &arguments.config {
+        Some(path) => read(path)?,
+        None => File::default(),
+    };
+    let generator = match (arguments.correlation_generator, &file.correlation.generator) {
+        (Some(generator), _) => generator,
+        (None, Some(name)) => name.parse().map_err(|e| format!("correlation.generator: {e}"))?,
+        (None, None) => Generator::default(),
+    };
+    let header = arguments.correlation_header.clone().or(file.correlation.header);
+    let sinks = if arguments.sink.is_empty() { file.sinks } else { arguments.sink.clone() };
+    let age_limit = arguments.age_limit.or(file.age_limit).map(|Period(age)| age.as_nanos());
+    Ok(Settings {
+        selection: selection(&arguments.selection, file.select)?,
+        limits: Limits {
+            body_cap: body_cap(arguments.body_cap.or(file.body_cap))?,
+            age_limit_ns: age_limit.map_or(DEFAULT_AGE_LIMIT_NS, saturate),
+            ..Limits::default()
+        },
+        memory_bytes: size(arguments.memory_limit.or(file.memory_limit), DEFAULT_MEMORY_BYTES),
+        ring_bytes: ring_bytes(arguments.ring_size.or(file.ring_size))?,
+        generator,
+        correlation_header: header.unwrap_or_else(|| DEFAULT_HEADER.to_owned()),
+        redact: !arguments.no_redact && file.redact.unwrap_or(true),
+        sinks,
+        totals_file: arguments.totals_file.clone(),
+    })
+}
+
+/// Reads a settings file; the error names the file, the line and the key.
+fn read(path: &Path) -> Result<File, Failure> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// Who is watched: what is named on the command line replaces what the file names.
+pub(super) fn select(arguments: &SelectionArguments) -> Result<Selection, Failure> {
+    selection(arguments, SelectFile::default())
+}
+
+fn selection(arguments: &SelectionArguments, file: SelectFile) -> Result<Selection, Failure> {
+    let names = first_given(&arguments.process, file.processes);
+    if let Some(name) = names.iter().find(|name| name.len() > NAME_LIMIT || name.is_empty()) {
+        let limit = format!("the kernel keeps {NAME_LIMIT} bytes of a process name");
+        return Err(format!("process name `{name}`: use 1 to {NAME_LIMIT} bytes ({limit})").into());
+    }
+    let pids = first_given(&arguments.pid, file.pids);
+    let mut ports = first_given(&arguments.port, file.ports);
+    if ports.is_empty() && names.is_empty() && pids.is_empty() {
+        ports = DEFAULT_PORTS.to_vec();
+    }
+    let namespace = arguments.netns.clone().or(file.network_namespace);
+    let group = arguments.cgroup.clone().or(file.control_group);
+    Ok(Selection {
+        ports,
+        names,
+        pids,
+        network_namespace: namespace.as_deref().map(network_namespace).transpose()?,
+        control_group: group.as_deref().map(control_group).transpose()?,
+    })
+}
+
+fn first_given<T: Clone>(arguments: &[T], file: Vec<T>) -> Vec<T> {
+    if arguments.is_empty() { file } else { arguments.to_vec() }
+}
+
+fn network_namespace(text: &str) -> Result<u32, Failure> {
+    if let Ok(inode) = text.parse() {
+        return Ok(inode);
+    }
+    let file = std::fs::metadata(text).map_err(|error| {
+        format!("network namespace `{text}`: {error}; give its inode number or its path")
+    })?;
+    Ok(u32::try_from(file.ino())?)
+}
+
+fn control_group(path: &Path) -> Result<u64, Failure> {
+    let relative = path.strip_prefix("/").unwrap_or(path);
+    let found = control_group_identifier(relative).or_else(|| control_group_identifier(path));
+    found.ok_or_else(|| format!("control group `{}` does not exist", path.display()).into())
+}
+
+fn body_cap(given: Option<ByteSize>) -> Result<u64, Failure> {
+    let cap = size(given, DEFAULT_BODY_CAP);
+    if cap > BODY_CAP_LIMIT {
+        return Err("the body cap cannot be above 1GiB".into());
+    }
+    Ok(cap)
+}
+
+fn ring_bytes(given: Option<ByteSize>) -> Result<u32, Failure> {
+    let bytes = size(given, DEFAULT_RING_BYTES);
+    if !RING_BYTES.contains(&bytes) || !bytes.is_power_of_two() {
+        return Err(format!("ring size {bytes}: use a power of two from 64KiB to 1GiB").into());
+    }
+    Ok(u32::try_from(bytes)?)
+}
+
+fn size(given: Option<ByteSize>, default: u64) -> u64 {
+    given.map_or(default, |ByteSize(bytes)| bytes)
+}
+
+fn saturate(nanoseconds: u128) -> u64 {
+    u64::try_from(nanoseconds).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn parse(yaml: &str) -> Result<File, Failure> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(yaml.as_bytes()).unwrap();
+        read(file.path())
+    }
+
+    #[test]
+    fn a_file_with_everything() {
+        let file = parse(
+            "select: {ports: [8000], processes: [nginx], pids: [1]}\nbody_cap: 1MiB\n\
+             ring_size: 1048576\nage_limit: 10s\nredact: false\n\
+             correlation: {generator: \"uuid#counter\", header: X-Request-ID}\n\
+             sinks:\n  - {type: tcp, host: collector, port: 9563, format: tcp-body-log}\n",
+        )
+        .unwrap();
+        assert_eq!(file.select.ports, [8_000]);
+        assert_eq!(file.body_cap, Some(ByteSize(1_048_576)));
+        assert_eq!(file.ring_size, Some(ByteSize(1_048_576)));
+        assert_eq!(file.sinks.len(), 1);
+    }
+
+    #[test]
+    fn an_error_names_file_line_and_key() {
+        let error = parse("body_cap: 1MiB\nbody_cup: 3\n").unwrap_err().to_string();
+        assert!(error.contains("body_cup") && error.contains("line 2"), "{error}");
+        let error = parse("body_cap: 1MiB\nselect:\n  ports: [many]\n").unwrap_err().to_string();
+        assert!(error.contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn kongs_ports_are_watched_unless_something_else_is_named() {
+        let none = SelectionArguments::default();
+        assert_eq!(select(&none).unwrap().ports, [8_000, 8_443]);
+        let by_name = SelectionArguments { process: vec!["nginx".into()], ..none };
+        assert!(select(&by_name).unwrap().ports.is_empty());
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        assert!(ring_bytes(Some(ByteSize(3_000_000))).is_err());
+        assert!(ring_bytes(Some(ByteSize(4_096))).is_err());
+        assert!(body_cap(Some(ByteSize(1 << 40))).is_err());
+    }
+}
