@@ -255,14 +255,10 @@ impl Observer {
         };
         self.protocol = Protocol::Http1;
         let framing = body::request_framing(&request.headers);
-        let known = framing.unwrap_or(super::Framing::None);
-        self.pairing.begin_request(request, known, turn_start, behind_another);
+        self.pairing.begin_request(request, framing, turn_start, behind_another);
         match framing {
             Ok(framing) => self.to_server.expect_body(framing, time),
-            Err(_) => {
-                self.pairing.invalid_length(Direction::ToServer);
-                self.to_server.malformed();
-            }
+            Err(_) => self.to_server.malformed(),
         }
         self.bound_pending();
     }
@@ -309,16 +305,11 @@ impl Observer {
     }
 
     fn final_response(&mut self, response: Response, to_head: bool, time: Time) {
-        match body::response_framing(&response, to_head) {
-            Ok(framing) => {
-                self.pairing.begin_response(response, framing);
-                self.to_client.expect_body(framing, time);
-            }
-            Err(_) => {
-                self.pairing.begin_response(response, super::Framing::None);
-                self.pairing.invalid_length(Direction::ToClient);
-                self.to_client.malformed();
-            }
+        let framing = body::response_framing(&response, to_head);
+        self.pairing.begin_response(response, framing);
+        match framing {
+            Ok(framing) => self.to_client.expect_body(framing, time),
+            Err(_) => self.to_client.malformed(),
         }
     }
 

@@ -9,8 +9,8 @@
 //! - on one that did pipeline, nothing is guessed: responses are yielded without request, until
 //!   the client speaks again after the server.
 
-use super::body::{self, BodyEnd, Piece};
-use super::exchange::{Exchange, Framing, Interim, Outcome, Request, Response, Switch};
+use super::body::{self, BodyEnd, InvalidLength, Piece};
+use super::exchange::{Body, Exchange, Framing, Interim, Outcome, Request, Response, Switch};
 use super::limits::{Account, Limits, MemoryBudget};
 use super::proxy_protocol::Addresses;
 use crate::segment::{Close, ClosedBy, Direction, GapCause, Time};
@@ -142,7 +142,7 @@ impl Pairing {
     pub(super) fn begin_request(
         &mut self,
         mut request: Request,
-        framing: Framing,
+        framing: Result<Framing, InvalidLength>,
         turn_start: bool,
         behind_another: bool,
     ) {
@@ -157,6 +157,7 @@ impl Pairing {
         pending.memory.charge(head_memory(request.head_length));
         pending.request_ordinal = Some(ordinal);
         pending.request_open = open;
+        pending.fault = framing.err().map(|_| Outcome::Malformed);
         pending.request = Some(request);
         self.reading = Some(id);
     }
@@ -193,13 +194,13 @@ impl Pairing {
 
     /// Method of the request that the next response answers.
     pub(super) fn method_to_answer(&mut self, fault: Option<Outcome>, time: Time) -> Option<&str> {
-        let id = self.to_answer(fault, time);
+        let id = self.exchange_to_answer(fault, time);
         self.answering = Some(id);
         self.get(id)?.request.as_ref().map(|request| request.method.as_str())
     }
 
     /// The exchange that the next response belongs to; a new one where there is no request.
-    fn to_answer(&mut self, fault: Option<Outcome>, time: Time) -> Id {
+    fn exchange_to_answer(&mut self, fault: Option<Outcome>, time: Time) -> Id {
         if let Some(id) = self.answering {
             return id;
         }
@@ -256,9 +257,16 @@ impl Pairing {
     }
 
     /// A final response's head is complete.
-    pub(super) fn begin_response(&mut self, mut response: Response, framing: Framing) {
+    pub(super) fn begin_response(
+        &mut self,
+        mut response: Response,
+        framing: Result<Framing, InvalidLength>,
+    ) {
         let open = begin_body(&mut response.body, framing);
         let Some(pending) = self.answering.and_then(|id| self.get(id)) else { return };
+        if framing.is_err() {
+            pending.fault.get_or_insert(Outcome::Malformed);
+        }
         pending.memory.charge(head_memory(response.head_length));
         pending.response = Some(response);
         pending.response_open = open;
@@ -271,7 +279,7 @@ impl Pairing {
     /// request was not HTTP/1 either, whatever it looked like.
     pub(super) fn switch(&mut self, response: Response, switch: Switch) {
         let id = self.answering;
-        self.begin_response(response, Framing::None);
+        self.begin_response(response, Ok(Framing::None));
         if let Some(pending) = id.and_then(|id| self.get(id)) {
             pending.switch = Some(switch);
             pending.over = true;
@@ -322,28 +330,9 @@ impl Pairing {
         body::end(body, end);
     }
 
-    /// The head just read in that direction promises a body that cannot be followed.
-    pub(super) fn invalid_length(&mut self, direction: Direction) {
-        let id = match direction {
-            Direction::ToServer => self.reading,
-            Direction::ToClient => self.answering.take(),
-        };
-        let Some(pending) = id.and_then(|id| self.get(id)) else { return };
-        pending.fault.get_or_insert(Outcome::Malformed);
-        let body = match direction {
-            Direction::ToServer => pending.request.as_mut().map(|m| &mut m.body),
-            Direction::ToClient => pending.response.as_mut().map(|m| &mut m.body),
-        };
-        if let Some(body) = body {
-            body.complete = false;
-            body.length = None;
-            body.malformed = true;
-        }
-    }
-
     /// The server answered with something that is no response.
     pub(super) fn malformed_response(&mut self, time: Time) {
-        let id = self.to_answer(Some(Outcome::Malformed), time);
+        let id = self.exchange_to_answer(Some(Outcome::Malformed), time);
         self.answering = None;
         if let Some(pending) = self.get(id) {
             pending.finish(Outcome::Malformed);
@@ -439,8 +428,15 @@ impl Pairing {
     }
 }
 
-/// Sets a body's framing; says whether it is still to come.
-fn begin_body(body: &mut super::exchange::Body, framing: Framing) -> bool {
+/// Sets a body's framing; says whether it is still to come. With an invalid length there is one,
+/// but it cannot be followed.
+fn begin_body(body: &mut Body, framing: Result<Framing, InvalidLength>) -> bool {
+    let Ok(framing) = framing else {
+        body.complete = false;
+        body.malformed = true;
+        body.length = None;
+        return false;
+    };
     let open = !matches!(framing, Framing::None | Framing::ContentLength(0));
     body.framing = framing;
     body.complete = !open;
