@@ -9,7 +9,7 @@ use super::limits::{Account, Limits, MemoryBudget};
 use super::pairing::Pairing;
 use super::proxy_protocol::{self, Opening};
 use super::stream::{Event, Input, Stream};
-use crate::segment::{Close, Content, Direction, Segment, Time};
+use crate::segment::{Close, Content, Direction, GapCause, Segment, Time};
 
 /// Turns of the client that do not look like HTTP, after which a connection that was joined
 /// mid-stream is something else. One such turn may be a body behind `100 Continue`.
@@ -58,7 +58,7 @@ impl Observer {
             to_server: Stream::new(Direction::ToServer, joined_mid_stream),
             to_client: Stream::new(Direction::ToClient, joined_mid_stream),
             partial: budget.account(),
-            pairing: Pairing::new(budget, joined_mid_stream),
+            pairing: Pairing::new(budget),
         }
     }
 
@@ -241,7 +241,7 @@ impl Observer {
         match (event, direction) {
             (Event::Head(head), Direction::ToServer) => self.begin_request(head),
             (Event::Head(head), Direction::ToClient) => self.begin_response(head),
-            (Event::HeadTooLong, _) => self.malformed_head(direction, time),
+            (Event::NoHead, _) => self.malformed_head(direction, time),
             (Event::HeadLost(cause), _) => self.pairing.lose(direction, cause),
             (Event::Body(piece, end), _) => self.add_body(direction, &piece, end, time),
         }
@@ -322,7 +322,8 @@ impl Observer {
     fn malformed_head(&mut self, direction: Direction, time: Time) {
         self.stream(direction).malformed();
         if !self.stream(direction).is_malformed() {
-            return;
+            // Behind a gap it was only taken for a head; whatever it was, it is lost.
+            return self.pairing.lose(direction, GapCause::Missed);
         }
         if self.protocol == Protocol::Undecided {
             return self.decide(Protocol::Other);
