@@ -197,14 +197,12 @@ fn fast_fields(lines: &[u8], start: usize) -> Option<Vec<Field>> {
         let from = (part.as_ptr() as usize).checked_sub(lines.as_ptr() as usize)?;
         range(start.checked_add(from)?, part.len())
     };
-    fields
-        .iter()
-        .map(|field| {
-            let name = place(field.name.as_bytes())?;
-            let value = if field.value.is_empty() { 0..0 } else { place(field.value)? };
-            Some((name, value))
-        })
-        .collect()
+    let mut places = Vec::with_capacity(fields.len());
+    for field in fields.iter() {
+        let value = if field.value.is_empty() { 0..0 } else { place(field.value)? };
+        places.push((place(field.name.as_bytes())?, value));
+    }
+    Some(places)
 }
 
 fn range(start: usize, length: usize) -> Option<Range<u32>> {

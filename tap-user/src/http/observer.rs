@@ -9,7 +9,7 @@ use super::limits::{Account, Limits, MemoryBudget};
 use super::pairing::Pairing;
 use super::proxy_protocol::{self, Opening};
 use super::stream::{Event, Input, Stream};
-use crate::segment::{Close, Content, Direction, Segment, Time};
+use crate::segment::{Close, Content, Direction, GapCause, Segment, Time};
 
 /// Turns of the client that do not look like HTTP, after which a connection that was joined
 /// mid-stream is something else. One such turn may be a body behind `100 Continue`.
@@ -58,7 +58,7 @@ impl Observer {
             to_server: Stream::new(Direction::ToServer, joined_mid_stream),
             to_client: Stream::new(Direction::ToClient, joined_mid_stream),
             partial: budget.account(),
-            pairing: Pairing::new(budget, joined_mid_stream),
+            pairing: Pairing::new(budget),
         }
     }
 
@@ -241,7 +241,7 @@ impl Observer {
         match (event, direction) {
             (Event::Head(head), Direction::ToServer) => self.begin_request(head),
             (Event::Head(head), Direction::ToClient) => self.begin_response(head),
-            (Event::HeadTooLong, _) => self.malformed_head(direction, time),
+            (Event::NoHead, _) => self.malformed_head(direction, time),
             (Event::HeadLost(cause), _) => self.pairing.lose(direction, cause),
             (Event::Body(piece, end), _) => self.add_body(direction, &piece, end, time),
         }
@@ -255,14 +255,10 @@ impl Observer {
         };
         self.protocol = Protocol::Http1;
         let framing = body::request_framing(&request.headers);
-        let known = framing.unwrap_or(super::Framing::None);
-        self.pairing.begin_request(request, known, turn_start, behind_another);
+        self.pairing.begin_request(request, framing, turn_start, behind_another);
         match framing {
             Ok(framing) => self.to_server.expect_body(framing, time),
-            Err(_) => {
-                self.pairing.invalid_length(Direction::ToServer);
-                self.to_server.malformed();
-            }
+            Err(_) => self.to_server.malformed(),
         }
         self.bound_pending();
     }
@@ -309,16 +305,11 @@ impl Observer {
     }
 
     fn final_response(&mut self, response: Response, to_head: bool, time: Time) {
-        match body::response_framing(&response, to_head) {
-            Ok(framing) => {
-                self.pairing.begin_response(response, framing);
-                self.to_client.expect_body(framing, time);
-            }
-            Err(_) => {
-                self.pairing.begin_response(response, super::Framing::None);
-                self.pairing.invalid_length(Direction::ToClient);
-                self.to_client.malformed();
-            }
+        let framing = body::response_framing(&response, to_head);
+        self.pairing.begin_response(response, framing);
+        match framing {
+            Ok(framing) => self.to_client.expect_body(framing, time),
+            Err(_) => self.to_client.malformed(),
         }
     }
 
@@ -331,7 +322,8 @@ impl Observer {
     fn malformed_head(&mut self, direction: Direction, time: Time) {
         self.stream(direction).malformed();
         if !self.stream(direction).is_malformed() {
-            return;
+            // Behind a gap it was only taken for a head; whatever it was, it is lost.
+            return self.pairing.lose(direction, GapCause::Missed);
         }
         if self.protocol == Protocol::Undecided {
             return self.decide(Protocol::Other);

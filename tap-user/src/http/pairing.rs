@@ -2,15 +2,13 @@
 //!
 //! Responses come in the order of the requests (RFC 9112, section 9.3), so the first request
 //! without a response is the one that the next response answers, for as long as no message was
-//! missed. When one was, an unknown number of requests or responses is gone; from there on the
-//! queue is *unsure*:
-//! - a connection that never pipelined has at most one request under way, so the next response
-//!   answers the newest request, and those before it have lost theirs;
-//! - on one that did pipeline, nothing is guessed: responses are yielded without request, until
-//!   the client speaks again after the server.
+//! missed. When messages of either side were, nobody can say how many, and what follows is
+//! *unsure*: nothing is guessed, requests and responses are yielded apart, until the client
+//! speaks again after the server. A response that is not seen costs its request; a response
+//! under the wrong request would be a lie.
 
-use super::body::{self, BodyEnd, Piece};
-use super::exchange::{Exchange, Framing, Interim, Outcome, Request, Response, Switch};
+use super::body::{self, BodyEnd, InvalidLength, Piece};
+use super::exchange::{Body, Exchange, Framing, Interim, Outcome, Request, Response, Switch};
 use super::limits::{Account, Limits, MemoryBudget};
 use super::proxy_protocol::Addresses;
 use crate::segment::{Close, ClosedBy, Direction, GapCause, Time};
@@ -49,6 +47,10 @@ impl Pending {
         self.over || (!self.request_open && self.response.is_some() && !self.response_open)
     }
 
+    fn may_be_shown(&self) -> bool {
+        !self.shown && !self.is_finished()
+    }
+
     fn finish(&mut self, outcome: Outcome) {
         self.fault.get_or_insert(outcome);
         self.over = true;
@@ -60,8 +62,8 @@ impl Pending {
 struct Unsure {
     /// Exchanges from here on.
     from: Id,
-    /// What was lost; `None` if the connection was joined mid-stream.
-    cause: Option<GapCause>,
+    /// What was lost first.
+    cause: GapCause,
 }
 
 /// The exchanges of a connection, from their first part to when they are polled.
@@ -76,6 +78,9 @@ pub(super) struct Pairing {
     /// The exchange that is being answered.
     answering: Option<Id>,
     unsure: Option<Unsure>,
+    /// Requests were lost since the last one that was seen.
+    lost_request: Option<GapCause>,
+    /// The client was seen to send a request before the one before it was answered.
     pipelines: bool,
     proxied: Option<Addresses>,
     ready: VecDeque<(Exchange, Account)>,
@@ -83,14 +88,15 @@ pub(super) struct Pairing {
 }
 
 impl Pairing {
-    pub(super) fn new(budget: MemoryBudget, joined_mid_stream: bool) -> Self {
+    pub(super) fn new(budget: MemoryBudget) -> Self {
         Self {
             pending: VecDeque::new(),
             first: 0,
             requests: 0,
             reading: None,
             answering: None,
-            unsure: joined_mid_stream.then_some(Unsure { from: 0, cause: None }),
+            unsure: None,
+            lost_request: None,
             pipelines: false,
             proxied: None,
             ready: VecDeque::new(),
@@ -142,7 +148,7 @@ impl Pairing {
     pub(super) fn begin_request(
         &mut self,
         mut request: Request,
-        framing: Framing,
+        framing: Result<Framing, InvalidLength>,
         turn_start: bool,
         behind_another: bool,
     ) {
@@ -150,6 +156,7 @@ impl Pairing {
             self.resynchronise();
         }
         self.pipelines |= behind_another && self.reading.is_some();
+        self.lost_request = None;
         self.requests = self.requests.saturating_add(1);
         let ordinal = self.requests;
         let open = begin_body(&mut request.body, framing);
@@ -157,6 +164,7 @@ impl Pairing {
         pending.memory.charge(head_memory(request.head_length));
         pending.request_ordinal = Some(ordinal);
         pending.request_open = open;
+        pending.fault = framing.err().map(|_| Outcome::Malformed);
         pending.request = Some(request);
         self.reading = Some(id);
     }
@@ -170,7 +178,7 @@ impl Pairing {
         self.unsure = None;
         for pending in &mut self.pending {
             if pending.response.is_none() {
-                pending.finish(Outcome::Lost(cause.unwrap_or(GapCause::Missed)));
+                pending.finish(Outcome::Lost(cause));
             }
         }
     }
@@ -178,65 +186,52 @@ impl Pairing {
     /// Messages of that direction were lost, at least one.
     pub(super) fn lose(&mut self, direction: Direction, cause: GapCause) {
         let from = match direction {
-            Direction::ToServer => self.first.saturating_add(self.pending.len() as u64),
-            Direction::ToClient => self.first,
+            Direction::ToServer => {
+                self.lost_request = Some(cause);
+                let all_answered = self.pending.iter().all(|pending| pending.response.is_some());
+                if all_answered && !self.pipelines {
+                    // The next request is sent when those that were lost are answered.
+                    return;
+                }
+                self.first.saturating_add(self.pending.len() as u64)
+            }
+            Direction::ToClient => {
+                self.answering = None;
+                self.first
+            }
         };
-        let before = self.unsure;
-        self.unsure = Some(Unsure {
-            from: before.map_or(from, |unsure| unsure.from.min(from)),
-            cause: before.and_then(|unsure| unsure.cause).or(Some(cause)),
+        self.unsure = Some(match self.unsure {
+            None => Unsure { from, cause },
+            Some(before) => Unsure { from: before.from.min(from), cause: before.cause },
         });
-        if direction == Direction::ToClient {
-            self.answering = None;
-        }
     }
 
     /// Method of the request that the next response answers.
     pub(super) fn method_to_answer(&mut self, fault: Option<Outcome>, time: Time) -> Option<&str> {
-        let id = self.to_answer(fault, time);
+        let id = self.exchange_to_answer(fault, time);
         self.answering = Some(id);
         self.get(id)?.request.as_ref().map(|request| request.method.as_str())
     }
 
     /// The exchange that the next response belongs to; a new one where there is no request.
-    fn to_answer(&mut self, fault: Option<Outcome>, time: Time) -> Id {
+    fn exchange_to_answer(&mut self, fault: Option<Outcome>, time: Time) -> Id {
         if let Some(id) = self.answering {
             return id;
         }
         let next =
             self.pending.iter().position(|pending| pending.response.is_none() && !pending.over);
         let next = next.and_then(|index| self.first.checked_add(index as u64));
-        match (next, self.unsure) {
-            (Some(id), None) => {
-                let last = self.first.saturating_add(self.pending.len() as u64).saturating_sub(1);
-                self.pipelines |= id < last;
-                id
-            }
-            (Some(id), Some(unsure)) if id < unsure.from => id,
-            (Some(_), Some(unsure)) if !self.pipelines => self.newest_request(unsure, time),
-            (_, unsure) => {
-                let lost = unsure.and_then(|unsure| unsure.cause).map(Outcome::Lost);
-                let (id, pending) = self.push(time);
-                pending.fault = lost.or(fault);
-                id
-            }
+        if let Some(id) = next
+            && self.unsure.is_none_or(|unsure| id < unsure.from)
+        {
+            let last = self.first.saturating_add(self.pending.len() as u64).saturating_sub(1);
+            self.pipelines |= id < last;
+            return id;
         }
-    }
-
-    /// Without pipelining, the newest request is the one being answered.
-    fn newest_request(&mut self, unsure: Unsure, time: Time) -> Id {
-        self.unsure = None;
-        let unanswered =
-            |pending: &Pending| pending.request.is_some() && pending.response.is_none();
-        let Some(newest) = self.pending.iter().rposition(unanswered) else {
-            return self.push(time).0;
-        };
-        for pending in self.pending.iter_mut().take(newest) {
-            if pending.response.is_none() {
-                pending.finish(Outcome::Lost(unsure.cause.unwrap_or(GapCause::Missed)));
-            }
-        }
-        self.first.saturating_add(newest as u64)
+        let lost = self.unsure.map(|unsure| unsure.cause).or(self.lost_request);
+        let (id, pending) = self.push(time);
+        pending.fault = lost.map(Outcome::Lost).or(fault);
+        id
     }
 
     /// An interim response; its exchange still waits for the final one. `false`: too many.
@@ -256,9 +251,16 @@ impl Pairing {
     }
 
     /// A final response's head is complete.
-    pub(super) fn begin_response(&mut self, mut response: Response, framing: Framing) {
+    pub(super) fn begin_response(
+        &mut self,
+        mut response: Response,
+        framing: Result<Framing, InvalidLength>,
+    ) {
         let open = begin_body(&mut response.body, framing);
         let Some(pending) = self.answering.and_then(|id| self.get(id)) else { return };
+        if framing.is_err() {
+            pending.fault.get_or_insert(Outcome::Malformed);
+        }
         pending.memory.charge(head_memory(response.head_length));
         pending.response = Some(response);
         pending.response_open = open;
@@ -271,7 +273,7 @@ impl Pairing {
     /// request was not HTTP/1 either, whatever it looked like.
     pub(super) fn switch(&mut self, response: Response, switch: Switch) {
         let id = self.answering;
-        self.begin_response(response, Framing::None);
+        self.begin_response(response, Ok(Framing::None));
         if let Some(pending) = id.and_then(|id| self.get(id)) {
             pending.switch = Some(switch);
             pending.over = true;
@@ -319,31 +321,17 @@ impl Pairing {
         if matches!(end, BodyEnd::Malformed) {
             pending.fault.get_or_insert(Outcome::Malformed);
         }
+        // What hid the framing may have hidden the next messages as well.
+        let swallowed = body.lost_cause.filter(|_| matches!(end, BodyEnd::Inferred));
         body::end(body, end);
-    }
-
-    /// The head just read in that direction promises a body that cannot be followed.
-    pub(super) fn invalid_length(&mut self, direction: Direction) {
-        let id = match direction {
-            Direction::ToServer => self.reading,
-            Direction::ToClient => self.answering.take(),
-        };
-        let Some(pending) = id.and_then(|id| self.get(id)) else { return };
-        pending.fault.get_or_insert(Outcome::Malformed);
-        let body = match direction {
-            Direction::ToServer => pending.request.as_mut().map(|m| &mut m.body),
-            Direction::ToClient => pending.response.as_mut().map(|m| &mut m.body),
-        };
-        if let Some(body) = body {
-            body.complete = false;
-            body.length = None;
-            body.malformed = true;
+        if let Some(cause) = swallowed {
+            self.lose(direction, cause);
         }
     }
 
     /// The server answered with something that is no response.
     pub(super) fn malformed_response(&mut self, time: Time) {
-        let id = self.to_answer(Some(Outcome::Malformed), time);
+        let id = self.exchange_to_answer(Some(Outcome::Malformed), time);
         self.answering = None;
         if let Some(pending) = self.get(id) {
             pending.finish(Outcome::Malformed);
@@ -367,7 +355,7 @@ impl Pairing {
         if !close.reset && close.by != ClosedBy::Unknown {
             self.end_of_responses();
         }
-        if let Some(Unsure { from, cause: Some(cause) }) = self.unsure {
+        if let Some(Unsure { from, cause }) = self.unsure {
             let sure = usize::try_from(from.saturating_sub(self.first)).unwrap_or(usize::MAX);
             for pending in self.pending.iter_mut().skip(sure) {
                 // A response that was not seen is no sign of an abort.
@@ -410,14 +398,17 @@ impl Pairing {
 
     /// When the next exchange reaches the age limit, in nanoseconds of the monotonic clock.
     pub(super) fn age_deadline(&self, limits: &Limits) -> Option<u64> {
-        let next = self.pending.iter().find(|pending| !pending.shown)?;
+        let next = self.pending.iter().find(|pending| pending.may_be_shown())?;
         Some(next.started.monotonic_ns.saturating_add(limits.age_limit_ns))
     }
 
     /// Shows, once, exchanges that have reached the age limit.
     pub(super) fn age(&mut self, now: Time, limits: &Limits) {
         let first = self.first;
-        for (index, pending) in self.pending.iter_mut().enumerate().filter(|(_, p)| !p.shown) {
+        for (index, pending) in self.pending.iter_mut().enumerate() {
+            if !pending.may_be_shown() {
+                continue;
+            }
             if pending.started.monotonic_ns.saturating_add(limits.age_limit_ns) > now.monotonic_ns {
                 break;
             }
@@ -439,8 +430,15 @@ impl Pairing {
     }
 }
 
-/// Sets a body's framing; says whether it is still to come.
-fn begin_body(body: &mut super::exchange::Body, framing: Framing) -> bool {
+/// Sets a body's framing; says whether it is still to come. With an invalid length there is one,
+/// but it cannot be followed.
+fn begin_body(body: &mut Body, framing: Result<Framing, InvalidLength>) -> bool {
+    let Ok(framing) = framing else {
+        body.complete = false;
+        body.malformed = true;
+        body.length = None;
+        return false;
+    };
     let open = !matches!(framing, Framing::None | Framing::ContentLength(0));
     body.framing = framing;
     body.complete = !open;

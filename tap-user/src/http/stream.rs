@@ -78,8 +78,8 @@ impl<'a> Input<'a> {
 pub(super) enum Event<'a> {
     /// A whole head. Whoever reads it calls [`Stream::expect_body`] or [`Stream::malformed`].
     Head(RawHead<'a>),
-    /// No empty line within the limit.
-    HeadTooLong,
+    /// No head is here: no empty line within the limit, or nothing that looks like one.
+    NoHead,
     /// A gap where a message began, or inside its head: one message or more are lost.
     HeadLost(GapCause),
     /// A stretch of the body, and whether the body ends with it.
@@ -128,6 +128,10 @@ impl Stream {
                 return None;
             }
         }
+        if self.is_out_of_step(input.bytes()) {
+            input.take_all();
+            return Some(Event::NoHead);
+        }
         match &mut self.state {
             State::Head(partial) => match input.content {
                 Content::Gap { cause, .. } => Some(self.lose_head(input, cause)),
@@ -139,6 +143,15 @@ impl Stream {
                 None
             }
         }
+    }
+
+    /// Behind a gap, a message may have been framed wrongly (the response of a HEAD request that
+    /// was not seen): then what follows it is no head.
+    fn is_out_of_step(&self, bytes: &[u8]) -> bool {
+        !self.gapless
+            && matches!(&self.state, State::Head(partial) if partial.bytes.is_empty())
+            && !bytes.is_empty()
+            && self.begins_head(bytes) == Match::No
     }
 
     fn must_search(&self) -> bool {
@@ -309,7 +322,7 @@ impl PartialHead {
         input.take(length as u64);
         if self.bytes.len().saturating_add(length) > maximum {
             *self = Self::default();
-            return Some(Event::HeadTooLong);
+            return Some(Event::NoHead);
         }
         let bytes = bytes.get(..length).unwrap_or_default();
         if found.is_some() {

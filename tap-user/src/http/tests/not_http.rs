@@ -124,3 +124,12 @@ fn what_begins_like_a_proxy_header_keeps_its_time_and_place() {
     assert_eq!((request.method.as_str(), request.offset), ("PROPFIND", 0));
     assert_eq!((request.first_byte, request.last_byte), (time(1), time(3)));
 }
+
+#[test]
+fn a_response_with_an_invalid_length_keeps_its_head() {
+    let response = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde";
+    let exchange = Talk::new().client(GET).server(response).only();
+    assert_eq!(brief(&exchange), (Some("/a".into()), Some(200), Outcome::Malformed));
+    let body = exchange.response.unwrap().body;
+    assert_eq!((body.malformed, body.complete, body.length), (true, false, None));
+}

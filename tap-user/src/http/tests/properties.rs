@@ -264,6 +264,41 @@ proptest! {
         }
     }
 
+    /// Whatever calls are missed, no response is put under a request that it does not answer.
+    /// As in the kernel, a hole shows with the next call that is seen in its direction.
+    #[test]
+    fn nothing_is_paired_wrongly(
+        missed in vec(any::<bool>(), 0..60),
+        (bodies, chunked, joined) in (any::<bool>(), any::<bool>(), any::<bool>()),
+    ) {
+        let mut observer = Observer::new(Limits::default(), MemoryBudget::default(), joined);
+        let (mut offsets, mut holes) = ([0u64; 2], [0u64; 2]);
+        let mut missed = missed.into_iter();
+        for number in 0..15 {
+            for (direction, call) in numbered_calls(number, bodies, chunked) {
+                let (hole, offset) = match direction {
+                    ToServer => (&mut holes[0], &mut offsets[0]),
+                    ToClient => (&mut holes[1], &mut offsets[1]),
+                };
+                if missed.next() == Some(true) {
+                    *hole += call.len() as u64;
+                    continue;
+                }
+                if *hole > 0 {
+                    let gap = Content::Gap { length: *hole, cause: GapCause::Missed };
+                    observe(&mut observer, direction, offset, gap, false);
+                    *hole = 0;
+                }
+                observe(&mut observer, direction, offset, Content::Bytes(call.as_bytes()), true);
+            }
+        }
+        observer.handle_abandon(time(1));
+        for exchange in all(&mut observer) {
+            let (Some(request), Some(response)) = (&exchange.request, &exchange.response) else { continue };
+            prop_assert_eq!(request.headers.get("number"), response.headers.get("number"), "{:?}", exchange);
+        }
+    }
+
     /// Any bytes, any gaps, any order: no panic, bounded memory, and never more in the records
     /// than there was on the connection.
     #[test]
@@ -313,6 +348,25 @@ proptest! {
 
 fn cut_owned(bytes: &[u8], places: &[Index]) -> Vec<Vec<u8>> {
     cut(bytes, places).into_iter().map(<[u8]>::to_vec).collect()
+}
+
+/// The calls of one exchange; its number stands in both heads.
+fn numbered_calls(number: u32, bodies: bool, chunked: bool) -> Vec<(Direction, String)> {
+    let framing = if chunked { "Transfer-Encoding: chunked" } else { "Content-Length: 12" };
+    let body = if chunked { ["2\r\nab\r\n", "0\r\n\r\n"] } else { ["abcdefghijk", "l"] };
+    let head = |line: &str| format!("{line}\r\nNumber: {number}\r\n{framing}\r\n\r\n");
+    let post = if bodies {
+        head("POST / HTTP/1.1")
+    } else {
+        head("GET / HTTP/1.1").replace(framing, "A: b")
+    };
+    let mut calls = vec![(ToServer, post)];
+    if bodies {
+        calls.extend(body.map(|body| (ToServer, body.to_owned())));
+    }
+    calls.push((ToClient, head("HTTP/1.1 200 OK")));
+    calls.extend(body.map(|body| (ToClient, body.to_owned())));
+    calls
 }
 
 #[derive(Debug, Clone)]
