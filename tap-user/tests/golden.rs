@@ -6,7 +6,7 @@ mod support;
 
 use gatetap::export::Format;
 use gatetap::gateway::{Correlation, CorrelationSource, Observation};
-use gatetap::http::{Body, Framing, Interim, Outcome, Switch, Version};
+use gatetap::http::{Body, Exchange, Framing, Interim, Outcome, Switch, Version};
 use gatetap::policy::Redaction;
 use gatetap::segment::{Close, ClosedBy, Connection, GapCause, Leg, Listener};
 use serde_json::{Map, Value, json};
@@ -208,6 +208,21 @@ fn a_response_that_begins_before_its_request_ended_has_no_time_to_first_byte() {
     early.exchange.response.as_mut().unwrap().first_byte = BEGIN;
     let durations = &parsed(Format::Native, &early)["durations_ns"];
     assert_eq!(durations, &json!({"request": 1_000_000, "total": 16_400_000}));
+}
+
+#[test]
+fn complete_needs_the_outcome_and_both_bodies() {
+    let is_complete = |change: fn(&mut Exchange)| {
+        let mut example = kong_example();
+        change(&mut example.exchange);
+        parsed(Format::Native, &example)["complete"].clone()
+    };
+    assert_eq!(is_complete(|_| {}), true);
+    assert_eq!(is_complete(|exchange| exchange.outcome = Outcome::Abandoned), false);
+    assert_eq!(is_complete(|exchange| exchange.request = None), false);
+    assert_eq!(is_complete(|exchange| exchange.response = None), false);
+    assert_eq!(is_complete(|e| e.request.iter_mut().for_each(|r| r.body.complete = false)), false);
+    assert_eq!(is_complete(|e| e.response.iter_mut().for_each(|r| r.body.complete = false)), false);
 }
 
 #[test]
