@@ -362,3 +362,35 @@ fn a_body_of_which_nothing_was_captured_is_not_shown_as_empty() {
         assert_eq!(shown, None, "{format}");
     }
 }
+
+/// Every key that a golden record has, apart from names that come from the exchange.
+fn keys(record: &Value) -> Vec<&String> {
+    match record {
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(key, value)| match key.as_str() {
+                "headers" | "querystring" | "form" => vec![key],
+                _ => [vec![key], keys(value)].concat(),
+            })
+            .collect(),
+        Value::Array(elements) => elements.iter().flat_map(keys).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_key_is_documented() {
+    let documentation = include_str!("../../docs/record.md");
+    for golden in [
+        include_str!("golden/native.json"),
+        include_str!("golden/native_upstream.json"),
+        include_str!("golden/kong.json"),
+        include_str!("golden/kong_unanswered.json"),
+        include_str!("golden/tcp_body_log_form.json"),
+    ] {
+        let record: Value = serde_json::from_str(golden).unwrap();
+        for key in keys(&record) {
+            assert!(documentation.contains(&format!("{key}`")), "{key} is not documented");
+        }
+    }
+}
