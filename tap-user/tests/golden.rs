@@ -6,7 +6,7 @@ mod support;
 
 use gatetap::export::Format;
 use gatetap::gateway::{Correlation, CorrelationSource, Observation};
-use gatetap::http::{Body, Framing, Interim, Outcome, Switch, Version};
+use gatetap::http::{Body, Exchange, Framing, Interim, Outcome, Switch, Version};
 use gatetap::policy::Redaction;
 use gatetap::segment::{Close, ClosedBy, Connection, GapCause, Leg, Listener};
 use serde_json::{Map, Value, json};
@@ -211,6 +211,21 @@ fn a_response_that_begins_before_its_request_ended_has_no_time_to_first_byte() {
 }
 
 #[test]
+fn complete_needs_the_outcome_and_both_bodies() {
+    let is_complete = |change: fn(&mut Exchange)| {
+        let mut example = kong_example();
+        change(&mut example.exchange);
+        parsed(Format::Native, &example)["complete"].clone()
+    };
+    assert_eq!(is_complete(|_| {}), true);
+    assert_eq!(is_complete(|exchange| exchange.outcome = Outcome::Abandoned), false);
+    assert_eq!(is_complete(|exchange| exchange.request = None), false);
+    assert_eq!(is_complete(|exchange| exchange.response = None), false);
+    assert_eq!(is_complete(|e| e.request.iter_mut().for_each(|r| r.body.complete = false)), false);
+    assert_eq!(is_complete(|e| e.response.iter_mut().for_each(|r| r.body.complete = false)), false);
+}
+
+#[test]
 fn nothing_is_redacted_when_switched_off() {
     let mut out = Vec::new();
     Format::Kong.write(&kong_example(), &Redaction::none(), &mut out);
@@ -345,5 +360,37 @@ fn a_body_of_which_nothing_was_captured_is_not_shown_as_empty() {
             Format::Kong | Format::TcpBodyLog => record["response"].get("body"),
         };
         assert_eq!(shown, None, "{format}");
+    }
+}
+
+/// Every key that a golden record has, apart from names that come from the exchange.
+fn keys(record: &Value) -> Vec<&String> {
+    match record {
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(key, value)| match key.as_str() {
+                "headers" | "querystring" | "form" => vec![key],
+                _ => [vec![key], keys(value)].concat(),
+            })
+            .collect(),
+        Value::Array(elements) => elements.iter().flat_map(keys).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_key_is_documented() {
+    let documentation = include_str!("../../docs/record.md");
+    for golden in [
+        include_str!("golden/native.json"),
+        include_str!("golden/native_upstream.json"),
+        include_str!("golden/kong.json"),
+        include_str!("golden/kong_unanswered.json"),
+        include_str!("golden/tcp_body_log_form.json"),
+    ] {
+        let record: Value = serde_json::from_str(golden).unwrap();
+        for key in keys(&record) {
+            assert!(documentation.contains(&format!("{key}`")), "{key} is not documented");
+        }
     }
 }

@@ -310,17 +310,25 @@ async fn a_collector_that_hangs_is_left_after_the_timeout() {
     assert_eq!(shut_down(exporter).await.reconnects, 1);
 }
 
-/// What a collector says has no meaning; unread, it would make the kernel reset the connection
-/// at the end and cost the collector what it has not read yet.
+/// What a collector says has no meaning; left unread, it would make the kernel reset the
+/// connection at the end and throw away what the collector's own kernel has not taken yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_talkative_collector_gets_everything() {
-    let (listener, port) = listen().await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = socket.listen(16).unwrap();
+    let port = listener.local_addr().unwrap().port();
     let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port}")]).unwrap();
     exporter.export(&numbered(0));
     let mut stream = accept(&listener).await;
     stream.write_all(b"220 welcome\r\n").await.unwrap();
     export_numbered(&mut exporter, 1..200);
-    sleep(Duration::from_millis(100)).await;
+    while exporter.totals()[0].delivered_records < 200 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    stream.write_all(b"250 thank you\r\n").await.unwrap();
+    sleep(Duration::from_millis(50)).await;
     assert_eq!(shut_down(exporter).await.delivered_records, 200);
     assert_eq!(numbers(&read_to_end(stream).await), (0..200).collect::<Vec<_>>());
 }

@@ -116,7 +116,7 @@ fn write_owner(object: &mut Object<'_>, connection: &Connection) {
     object.optional("control_group", connection.control_group);
 }
 
-fn write_address(object: &mut Object<'_>, key: &str, address: SocketAddr) {
+fn write_address(object: &mut Object<'_>, key: &'static str, address: SocketAddr) {
     object.object(key, |object| {
         object.field("address", Shown(address.ip()));
         object.field("port", address.port());

@@ -74,7 +74,12 @@ fn write_response(object: &mut Object<'_>, response: &Response, redaction: &Reda
     write_body(object, &response.body, redaction);
 }
 
-fn write_headers(object: &mut Object<'_>, key: &str, headers: &Headers, redaction: &Redaction) {
+fn write_headers(
+    object: &mut Object<'_>,
+    key: &'static str,
+    headers: &Headers,
+    redaction: &Redaction,
+) {
     object.array(key, |array| {
         for (name, value) in headers.iter() {
             array.array(|pair| {

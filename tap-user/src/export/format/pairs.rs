@@ -9,6 +9,8 @@ use std::ops::Range;
 /// Beyond that many headers or arguments the rest is left out: the default of nginx's Lua module
 /// (`ngx.req.get_headers`, `ngx.req.get_uri_args`), and so what Kong logs.
 pub(super) const LIMIT: usize = 100;
+/// Room set aside per field for name and value, in bytes; more is made where it is needed.
+const USUAL_LENGTH: usize = 48;
 
 /// Names with values, in the order in which they came; bytes that are no UTF-8 are U+FFFD.
 #[derive(Debug, Default)]
@@ -18,9 +20,14 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
+    fn with_capacity(entries: usize) -> Self {
+        let text = String::with_capacity(entries.saturating_mul(USUAL_LENGTH));
+        Self { text, entries: Vec::with_capacity(entries) }
+    }
+
     /// The first [`LIMIT`] header fields, names in lower case.
     pub(super) fn of_headers(headers: &Headers, redaction: &Redaction) -> Self {
-        let mut pairs = Self::default();
+        let mut pairs = Self::with_capacity(headers.len().min(LIMIT));
         for (name, value) in headers.iter().take(LIMIT) {
             let shown = redaction.shown(name, value);
             let name = pairs.push(name);
@@ -51,12 +58,7 @@ impl Pairs {
 
     fn push(&mut self, bytes: &[u8]) -> Range<usize> {
         let start = self.text.len();
-        for chunk in bytes.utf8_chunks() {
-            self.text.push_str(chunk.valid());
-            if !chunk.invalid().is_empty() {
-                self.text.push(char::REPLACEMENT_CHARACTER);
-            }
-        }
+        self.text.push_str(&String::from_utf8_lossy(bytes));
         start..self.text.len()
     }
 
@@ -75,7 +77,7 @@ impl Pairs {
             if (0..index).any(|earlier| self.name(earlier) == name) {
                 continue;
             }
-            object.field(name, Values { pairs: self, name, first: index });
+            object.named(name, Values { pairs: self, name, first: index });
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn write(object: &mut Object<'_>, observation: &Observation, place: C
 
 fn write_message(
     object: &mut Object<'_>,
-    key: &str,
+    key: &'static str,
     version: Version,
     headers: &Headers,
     body: &Body,

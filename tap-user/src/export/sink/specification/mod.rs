@@ -2,17 +2,22 @@
 //! (`tcp:collector:9563,format=tcp-body-log,timeout=5s`) and in YAML (`type: tcp`, `host:`…).
 //! Both become the same [`Settings`], and those a [`SinkSpecification`] in one place.
 
+mod error;
+mod quantity;
+mod text;
+
+pub use error::InvalidSink;
+
 use crate::export::Format;
+use error::{MISSING_HOST, MISSING_PATH, MISSING_PORT};
+use quantity::{Size, parse_timeout};
 use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// Bound of a sink's queue in bytes unless set.
 const DEFAULT_QUEUE_BYTES: u64 = 64 << 20;
-/// Least bound: below it a record with two captured bodies might never fit.
-const LEAST_QUEUE_BYTES: u64 = 64 << 10;
 /// How long connecting or one write may take unless set: as Kong's `tcp-log` has it.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -24,7 +29,8 @@ pub struct SinkSpecification {
     pub target: Target,
     /// What the records look like.
     pub format: Format,
-    /// Bound of the records that wait in memory, in bytes; beyond it records are dropped.
+    /// Bound of the records that wait in memory, in bytes. A record that finds no room is
+    /// dropped; so one that is larger than the bound always is.
     pub queue_bytes: u64,
 }
 
@@ -62,54 +68,6 @@ impl fmt::Display for Target {
     }
 }
 
-/// What is wrong with a sink's settings.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidSink {
-    /// No such sink.
-    #[error("sink \"{0}\" is unknown: use stdout, file:PATH or tcp:HOST:PORT")]
-    Type(String),
-    /// A sink lacks what it needs.
-    #[error("a {sink} sink needs a {option}: write {example}")]
-    Missing {
-        /// The sink.
-        sink: &'static str,
-        /// What it lacks.
-        option: &'static str,
-        /// What it looks like with it.
-        example: &'static str,
-    },
-    /// An option that no sink has.
-    #[error("option \"{0}\" is unknown: use format=, timeout= or queue=")]
-    Option(String),
-    /// An option given twice.
-    #[error("option \"{0}\" is given twice")]
-    Repeated(String),
-    /// An option that this sink does not have.
-    #[error("a {sink} sink has no {option}")]
-    Inapplicable {
-        /// The sink.
-        sink: &'static str,
-        /// The option.
-        option: &'static str,
-    },
-    /// An option with a value that it cannot have.
-    #[error("{option} cannot be \"{value}\": {allowed}")]
-    Value {
-        /// The option.
-        option: &'static str,
-        /// Its value.
-        value: String,
-        /// What it can be.
-        allowed: &'static str,
-    },
-}
-
-impl InvalidSink {
-    fn value(option: &'static str, value: &str, allowed: &'static str) -> Self {
-        Self::Value { option, value: value.to_owned(), allowed }
-    }
-}
-
 /// A sink as it was written: nothing resolved, nothing checked.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -122,14 +80,6 @@ struct Settings {
     format: Option<String>,
     timeout: Option<String>,
     queue_bytes: Option<Size>,
-}
-
-/// A number of bytes as it was written.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Size {
-    Bytes(u64),
-    WithUnit(String),
 }
 
 impl TryFrom<Settings> for SinkSpecification {
@@ -153,18 +103,22 @@ impl TryFrom<Settings> for SinkSpecification {
 
 impl Settings {
     fn target(self) -> Result<Target, InvalidSink> {
+        let path = ("path", self.path.is_some());
+        let host = ("host", self.host.is_some());
+        let port = ("port", self.port.is_some());
+        let timeout = ("timeout", self.timeout.is_some());
         match self.sink.as_str() {
             "stdout" => {
-                self.refuse("stdout", &["path", "host", "port", "timeout"])?;
+                refuse("stdout", [path, host, port, timeout])?;
                 Ok(Target::Stdout)
             }
             "file" => {
-                self.refuse("file", &["host", "port", "timeout"])?;
+                refuse("file", [host, port, timeout])?;
                 let path = self.path.filter(|path| !path.as_os_str().is_empty());
                 Ok(Target::File { path: path.ok_or(MISSING_PATH)? })
             }
             "tcp" => {
-                self.refuse("tcp", &["path"])?;
+                refuse("tcp", [path])?;
                 let timeout = self.timeout.as_deref().map(parse_timeout).transpose()?;
                 Ok(Target::Tcp {
                     host: self.host.filter(|host| !host.is_empty()).ok_or(MISSING_HOST)?,
@@ -175,140 +129,21 @@ impl Settings {
             _ => Err(InvalidSink::Type(self.sink)),
         }
     }
-
-    /// Fails if one of these options is given.
-    fn refuse(&self, sink: &'static str, options: &[&'static str]) -> Result<(), InvalidSink> {
-        let is_given = |option: &&&'static str| match **option {
-            "path" => self.path.is_some(),
-            "host" => self.host.is_some(),
-            "port" => self.port.is_some(),
-            _ => self.timeout.is_some(),
-        };
-        match options.iter().find(is_given) {
-            Some(option) => Err(InvalidSink::Inapplicable { sink, option }),
-            None => Ok(()),
-        }
-    }
 }
 
-const MISSING_PATH: InvalidSink =
-    InvalidSink::Missing { sink: "file", option: "path", example: "file:/var/log/gatetap.ndjson" };
-const MISSING_HOST: InvalidSink =
-    InvalidSink::Missing { sink: "tcp", option: "host", example: "tcp:collector.example:9563" };
-const MISSING_PORT: InvalidSink = InvalidSink::Missing {
-    sink: "tcp",
-    option: "port (1 to 65535)",
-    example: "tcp:collector.example:9563 or tcp:[::1]:9563",
-};
-
-impl FromStr for SinkSpecification {
-    type Err = InvalidSink;
-
-    /// Reads `stdout`, `file:PATH` or `tcp:HOST:PORT`, each with options appended after commas:
-    /// `format=`, `timeout=` (tcp only) and `queue=`. A path with a comma needs the YAML form.
-    fn from_str(text: &str) -> Result<Self, InvalidSink> {
-        let mut parts = text.split(',');
-        let mut settings = parse_target(parts.next().unwrap_or_default())?;
-        parts.try_for_each(|option| settings.set(option))?;
-        settings.try_into()
-    }
-}
-
-fn parse_target(text: &str) -> Result<Settings, InvalidSink> {
-    let (sink, place) = text.split_once(':').unwrap_or((text, ""));
-    let mut settings = Settings { sink: sink.to_owned(), ..Settings::default() };
-    match sink {
-        "file" => settings.path = Some(place.into()),
-        "tcp" => {
-            let (host, port) = place.rsplit_once(':').ok_or(MISSING_PORT)?;
-            settings.host = Some(without_brackets(host)?);
-            settings.port = Some(parse_port(port)?);
-        }
-        _ if text == "stdout" => {}
-        _ => return Err(InvalidSink::Type(text.to_owned())),
-    }
-    Ok(settings)
-}
-
-/// IPv6 addresses stand in brackets, or the port could not be told from them.
-fn without_brackets(host: &str) -> Result<String, InvalidSink> {
-    let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    match inside {
-        Some(address) => Ok(address.to_owned()),
-        None if host.contains(':') => {
-            Err(InvalidSink::value("host", host, "write IPv6 addresses as [::1]"))
-        }
-        None => Ok(host.to_owned()),
-    }
-}
-
-fn parse_port(text: &str) -> Result<u16, InvalidSink> {
-    text.parse()
-        .ok()
-        .filter(|&port| port != 0)
-        .ok_or_else(|| InvalidSink::value("port", text, "use a number from 1 to 65535"))
-}
-
-impl Settings {
-    fn set(&mut self, option: &str) -> Result<(), InvalidSink> {
-        let Some((name, value)) = option.split_once('=') else {
-            return Err(InvalidSink::Option(option.to_owned()));
-        };
-        let repeated = match name {
-            "format" => self.format.replace(value.to_owned()).is_some(),
-            "timeout" => self.timeout.replace(value.to_owned()).is_some(),
-            "queue" => self.queue_bytes.replace(Size::WithUnit(value.to_owned())).is_some(),
-            _ => return Err(InvalidSink::Option(name.to_owned())),
-        };
-        if repeated { Err(InvalidSink::Repeated(name.to_owned())) } else { Ok(()) }
+/// Fails if one of the options is given that this sink does not have.
+fn refuse<const N: usize>(
+    sink: &'static str,
+    options: [(&'static str, bool); N],
+) -> Result<(), InvalidSink> {
+    match options.into_iter().find(|&(_, is_given)| is_given) {
+        Some((option, _)) => Err(InvalidSink::Inapplicable { sink, option }),
+        None => Ok(()),
     }
 }
 
 fn parse_format(text: &str) -> Result<Format, InvalidSink> {
     text.parse().map_err(|_| InvalidSink::value("format", text, "use native, kong or tcp-body-log"))
-}
-
-/// A duration with its unit, as `500ms`, `10s` or `1m`.
-fn parse_timeout(text: &str) -> Result<Duration, InvalidSink> {
-    text.parse::<jiff::SignedDuration>()
-        .ok()
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| {
-            InvalidSink::value(
-                "timeout",
-                text,
-                "use a positive time with its unit, as 500ms or 10s",
-            )
-        })
-}
-
-impl Size {
-    const ALLOWED: &'static str = "use at least 64KiB, with its unit: 512KiB, 64MiB, 1GiB";
-
-    fn bytes(&self) -> Result<u64, InvalidSink> {
-        let (bytes, written) = match self {
-            Self::Bytes(bytes) => (Some(*bytes), bytes.to_string()),
-            Self::WithUnit(text) => (parse_size(text), text.clone()),
-        };
-        bytes
-            .filter(|&bytes| bytes >= LEAST_QUEUE_BYTES)
-            .ok_or_else(|| InvalidSink::value("queue", &written, Self::ALLOWED))
-    }
-}
-
-/// A number of bytes, with `KiB`, `MiB` or `GiB` behind it or nothing.
-fn parse_size(text: &str) -> Option<u64> {
-    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(end)?;
-    let unit: u64 = match unit {
-        "" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 #[cfg(test)]
