@@ -113,3 +113,21 @@ fn tests_in(folder: &Path) -> Result<Vec<String>> {
 fn is_live_required() -> bool {
     env::var(REQUIRE_LIVE).is_ok_and(|value| value == "1")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integration_tests_are_files_and_folders_with_a_main() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["live_nginx.rs", "golden/main.rs", "common/mod.rs", "records.ndjson"] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let mut names = tests_in(folder.path()).unwrap();
+        names.sort();
+        assert_eq!(names, ["golden", "live_nginx"]);
+    }
+}
