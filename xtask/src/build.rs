@@ -40,3 +40,21 @@ fn executable(messages: &[u8]) -> Option<PathBuf> {
     });
     paths.next_back()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shortened from what cargo 1.95 prints.
+    const MESSAGES: &[u8] = br#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"gatetap"},"executable":null,"fresh":true}
+{"reason":"build-script-executed","package_id":"path+file:///p/tap-user#0.1.0","out_dir":"/t/out"}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"other"},"executable":"/t/release/other"}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"gatetap"},"executable":"/t/release/gatetap"}
+{"reason":"build-finished","success":true}
+"#;
+
+    #[test]
+    fn the_program_is_where_cargo_says() {
+        assert_eq!(executable(MESSAGES), Some(PathBuf::from("/t/release/gatetap")));
+    }
+}

@@ -87,8 +87,10 @@ fn missing_of(packages: &'static [Package]) -> Vec<&'static Package> {
     packages.iter().filter(|package| package.is_missing()).collect()
 }
 
-fn rustup_commands() -> String {
-    "  rustup toolchain install nightly --component rust-src\n  cargo install bpf-linker".to_owned()
+/// The finished bpf-linker, because building it needs an LLVM of the nightly's own version.
+fn rustup_commands() -> &'static str {
+    "  rustup toolchain install nightly --component rust-src\n  \
+     cargo install cargo-binstall && cargo binstall bpf-linker"
 }
 
 /// Builds bpf-linker into the project's own folder, in about a minute.

@@ -57,7 +57,7 @@ fn clippy_is_silent(with_probes: bool) -> Result<()> {
 fn tests_without_kernel(with_probes: bool) -> Result<()> {
     step::announce("Tests without kernel");
     let mut command = cargo_for_workspace("test", with_probes);
-    command.args(["--lib", "--bins"]);
+    command.args(["--no-fail-fast", "--lib", "--bins"]);
     for name in integration_tests()?.iter().filter(|name| !name.starts_with(LIVE_PREFIX)) {
         command.args(["--test", name]);
     }
@@ -72,9 +72,10 @@ fn live_tests() -> Result<()> {
         bail!("there are no live tests: tap-user/tests/{LIVE_PREFIX}*.rs");
     }
     let mut command = step::cargo();
-    command.args(["test", "--release", "--package", "tap-user", "--test"]);
+    command.args(["test", "--release", "--no-fail-fast", "--package", "tap-user", "--test"]);
     command.arg(format!("{LIVE_PREFIX}*"));
-    step::run(command.args(["--", "--nocapture", "--test-threads=1"]))
+    // What they measured, and why one was skipped, is worth reading when all is well, too.
+    step::run(command.args(["--", "--show-output", "--test-threads=1"]))
 }
 
 fn cargo_for_workspace(subcommand: &str, with_probes: bool) -> Command {
@@ -112,4 +113,22 @@ fn tests_in(folder: &Path) -> Result<Vec<String>> {
 
 fn is_live_required() -> bool {
     env::var(REQUIRE_LIVE).is_ok_and(|value| value == "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integration_tests_are_files_and_folders_with_a_main() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["live_nginx.rs", "golden/main.rs", "common/mod.rs", "records.ndjson"] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let mut names = tests_in(folder.path()).unwrap();
+        names.sort();
+        assert_eq!(names, ["golden", "live_nginx"]);
+    }
 }

@@ -81,10 +81,12 @@ fn runs(program: &Path) -> bool {
 }
 
 fn nightly_has_sources() -> bool {
-    let sysroot =
-        output_of(Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]));
+    let mut rustc = Command::new("rustup");
+    rustc.args(["run", "nightly", "rustc", "--print", "sysroot"]);
+    // Looking for a toolchain must not download one.
+    rustc.env("RUSTUP_AUTO_INSTALL", "0");
     let library = |sysroot: String| Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library");
-    sysroot.map(library).is_some_and(|folder| folder.join("core").is_dir())
+    output_of(&mut rustc).map(library).is_some_and(|folder| folder.join("core").is_dir())
 }
 
 fn debian_is_installed() -> bool {

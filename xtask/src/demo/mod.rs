@@ -30,7 +30,7 @@ pub(crate) fn run() -> Result<()> {
     ensure!(
         setup::is_root(),
         "the demo loads kernel programs, which needs root. Run it as root, for example:\n  \
-         sudo env \"PATH=$PATH\" cargo xtask demo"
+         sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask demo"
     );
     setup::run()?;
     let gatetap = build::run()?;
