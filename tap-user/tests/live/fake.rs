@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::record::{Body, Connection, Endpoint, Interim, Message, Process, Record};
-use super::request::Payload;
+use super::request::{Payload, TEST_ID};
 use super::traffic::Account;
 use std::net::SocketAddr;
 use xtask::rig::LogEntry;
@@ -34,6 +34,49 @@ pub(crate) fn client_leg(account: &Account, line: &LogEntry) -> Record {
     }
 }
 
+/// The record of an upstream leg as it must be. Lengths are those of the origin's log, bodies
+/// those of the client; without a line nobody answered.
+pub(crate) fn upstream_leg(account: &Account, line: Option<&LogEntry>) -> Record {
+    let is_complete = account.given_up.is_none();
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    let number = |variable| line.and_then(|line| line.number(variable)).unwrap_or(0);
+    let mut request = request(account);
+    if let Some(words) = line.map(|line| line.text("request").split(' ').collect::<Vec<_>>()) {
+        request.target = words[1].into();
+        request.version = words[2].into();
+        request.length = number("request_length");
+    }
+    Record {
+        id: format!("upstream of {}", account.request.id),
+        leg: "upstream".into(),
+        complete: is_complete,
+        outcome: if is_complete { "complete" } else { "closed" }.into(),
+        closed_by: None,
+        connection: Connection {
+            serial: 2,
+            request_ordinal: Some(number("connection_requests")),
+            client: endpoint(unknown),
+            server: endpoint(unknown),
+            process: None,
+            listener: "unknown".into(),
+            joined_mid_stream: false,
+        },
+        request: Some(request),
+        interim: Vec::new(),
+        response: line.map(|line| origin_response(account, line)),
+    }
+}
+
+fn origin_response(account: &Account, line: &LogEntry) -> Message {
+    let number = |variable| line.number(variable).unwrap();
+    let content =
+        account.reply.as_ref().map_or_else(Content::default, |reply| reply.content.clone());
+    let wire_length = number("body_bytes_sent");
+    let status = u16::try_from(number("status")).unwrap();
+    let body = Body { wire_length, ..body(&content) };
+    message(status, number("bytes_sent") - wire_length, body)
+}
+
 fn request(account: &Account) -> Message {
     let request = &account.request;
     let head_length = request.head().len() as u64;
@@ -41,6 +84,7 @@ fn request(account: &Account) -> Message {
         method: request.method.into(),
         target: request.target.clone(),
         version: request.version.into(),
+        headers: vec![(TEST_ID.into(), request.id.clone().into())],
         head_length,
         length: account.sent,
         body: Body {

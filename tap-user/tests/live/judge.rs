@@ -2,6 +2,7 @@
 
 use super::comparison::{self, Comparison, Difference, Records};
 use super::content::Content;
+use super::fake;
 use super::log_rules;
 use super::record::Record;
 use super::site::{self, Site};
@@ -34,6 +35,22 @@ impl<'a> Judge<'a> {
         let origin_log = comparison::by_id(site::log_of(&site.origin, expected));
         let (joined_after, differences) = (HashMap::new(), Vec::new());
         Self { site, accounts, gateway_log, origin_log, cap, joined_after, differences }
+    }
+
+    /// Records as they must be, made up from what is known.
+    pub(crate) fn fake_records(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        for account in self.accounts {
+            let id = &account.request.id;
+            for line in self.gateway_log.get(id).into_iter().flatten() {
+                records.push(fake::client_leg(account, line));
+                if log_rules::was_proxied(line) {
+                    let origin = self.origin_log.get(id).and_then(|lines| lines.first());
+                    records.push(fake::upstream_leg(account, origin));
+                }
+            }
+        }
+        records
     }
 
     /// Compares all of them.
