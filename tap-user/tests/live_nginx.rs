@@ -85,7 +85,8 @@ fn clients_and_logs_agree() {
 /// Every fact of a record that is changed shows as a difference.
 #[test]
 fn the_comparison_notices_wrong_records() {
-    const WRONG: &[(&str, fn(&mut Record))] = &[
+    type Change = fn(&mut Record);
+    const WRONG: &[(&str, Change)] = &[
         ("$request", |record| record.request.as_mut().unwrap().method = "PUT".into()),
         ("$request", |record| record.request.as_mut().unwrap().target += "?"),
         ("$status", |record| record.response.as_mut().unwrap().status = 201),

@@ -77,7 +77,8 @@ impl<'a> Comparison<'a> {
     ) -> Self {
         let mut comparison = Self::new(&account.request.id, "client");
         comparison.log(&OnTheWire::logged(line, &account.request), account, record);
-        comparison.account(account, record, cap);
+        comparison.account(account, record);
+        comparison.bodies(account, record, cap);
         comparison
     }
 
@@ -145,7 +146,8 @@ impl<'a> Comparison<'a> {
         self.that("$body_bytes_sent", wire.body_bytes_sent, body_bytes_sent);
     }
 
-    fn account(&mut self, account: &Account, record: &Record, cap: u64) {
+    /// Ends of the connection, and every byte on it.
+    pub(crate) fn account(&mut self, account: &Account, record: &Record) {
         let connection = &record.connection;
         self.that("client", account.client, SocketAddr::from(connection.client));
         self.that("server", account.server, SocketAddr::from(connection.server));
@@ -155,7 +157,6 @@ impl<'a> Comparison<'a> {
             self.that("bytes that the client read", reply.received(), lengths(record).1);
             self.that("1xx responses", reply.interim, record.interim.len());
         }
-        self.bodies(account, record, cap);
     }
 
     fn bodies(&mut self, account: &Account, record: &Record, cap: u64) {
@@ -171,7 +172,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Up to the cap a record holds the whole body, beyond it exactly as much as the cap.
-    fn body(&mut self, fact: &'static str, expected: &Content, found: &Body, cap: u64) {
+    pub(crate) fn body(&mut self, fact: &'static str, expected: &Content, found: &Body, cap: u64) {
         self.that("bytes lost", 0, found.lost);
         let is_whole = expected.length <= cap;
         let sha256 = if is_whole { &expected.sha256 } else { &expected.prefix_sha256 };

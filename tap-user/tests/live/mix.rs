@@ -7,8 +7,11 @@ use super::site::{LARGE_FILES, LARGEST_FILE, LAST_MODIFIED, Ports, SMALL_FILES};
 use super::traffic::{GiveUp, Plan, Step};
 use std::net::SocketAddr;
 
+/// Makes a step of one kind.
+type Make = fn(&mut Mix) -> Step;
+
 /// Everyday exchanges: each with its share.
-const EVERYDAY: &[(usize, fn(&mut Mix) -> Step)] = &[
+const EVERYDAY: &[(usize, Make)] = &[
     (30, |mix| Step::Ask(mix.get_small())),
     (10, |mix| Step::Ask(mix.get_small().header("Accept-Encoding", "gzip"))),
     (6, |mix| Step::Ask(mix.get("/direct/"))),
@@ -37,7 +40,7 @@ const EVERYDAY: &[(usize, fn(&mut Mix) -> Step)] = &[
 ];
 
 /// Exchanges that end their connection.
-const LAST: &[fn(&mut Mix) -> Step] = &[
+const LAST: &[Make] = &[
     |mix| Step::Ask(mix.get_small().header("Connection", "close")),
     |mix| Step::Ask(mix.version_1_0("/files/long.txt").header("Accept-Encoding", "gzip")),
     |mix| Step::Ask(mix.version_1_0("/direct/")),
@@ -47,7 +50,7 @@ const LAST: &[fn(&mut Mix) -> Step] = &[
 ];
 
 /// Few, because their bodies are large.
-const HEAVY: &[(usize, fn(&mut Mix) -> Step)] = &[
+const HEAVY: &[(usize, Make)] = &[
     (3, |mix| Step::Ask(mix.get_file(LARGEST_FILE.0))),
     (1, |mix| Step::Ask(mix.put("/store/", 5_000_000))),
     (1, |mix| Step::Ask(mix.put("/streamed/store/", 5_000_000))),

@@ -9,6 +9,8 @@
     reason = "a test fails by panicking"
 )]
 
+pub(crate) mod call_families;
+pub(crate) mod call_server;
 pub(crate) mod client;
 pub(crate) mod comparison;
 pub(crate) mod content;
