@@ -12,6 +12,7 @@
 pub(crate) mod call_families;
 pub(crate) mod call_server;
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod comparison;
 pub(crate) mod content;
 pub(crate) mod fake;
@@ -26,6 +27,7 @@ pub(crate) mod request;
 pub(crate) mod site;
 pub(crate) mod tap;
 pub(crate) mod traffic;
+pub(crate) mod wrk;
 
 pub(crate) use fixture::{attempt, exclusive};
 pub(crate) use tap::{Tap, require_live};
