@@ -10,7 +10,7 @@ use live::judge::Judge;
 use live::mix::Mix;
 use live::site::{Ports, Site};
 use live::traffic::{self, Account, Plan, Step};
-use live::{Tap, attempt, exclusive, require_live};
+use live::{Tap, attempt, exclusive, require_live, require_nginx};
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::Duration;
@@ -40,6 +40,9 @@ fn nothing_is_missed_when_the_gateway_reloads() {
 #[test]
 fn reloads_leave_traffic_whole() {
     let _alone = exclusive();
+    if !require_nginx() {
+        return;
+    }
     let mut site = Site::start();
     let accounts = during_reloads(&mut site);
     let judge = Judge::new(&site, &accounts, 0, CAP);

@@ -151,7 +151,7 @@ impl<'a> Comparison<'a> {
         let connection = &record.connection;
         self.that("client", account.client, SocketAddr::from(connection.client));
         self.that("server", account.server, SocketAddr::from(connection.server));
-        self.that("joined", account.before_tap > 0, connection.joined_mid_stream);
+        self.that("joined", account.joined, connection.joined_mid_stream);
         self.that("bytes that the client sent", account.sent, lengths(record).0);
         if let Some(reply) = &account.reply {
             self.that("bytes that the client read", reply.received(), lengths(record).1);

@@ -26,7 +26,7 @@ pub(crate) fn client_leg(account: &Account, line: &LogEntry) -> Record {
             server: endpoint(account.server),
             process: Some(Process { pid, pid_in_namespace: pid }),
             listener: account.server.port().into(),
-            joined_mid_stream: account.before_tap > 0,
+            joined_mid_stream: account.joined,
         },
         request: Some(request(account)),
         interim: interim(account),

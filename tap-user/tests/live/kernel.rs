@@ -1,7 +1,8 @@
 //! BPF programs, maps and links of a process, and whether the kernel still has them.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::{fs, io};
 
 /// A kernel object by its kind and number.
 pub(crate) type Object = (Kind, u32);
@@ -35,6 +36,22 @@ pub(crate) fn all() -> BTreeSet<Object> {
         .collect()
 }
 
+/// Makes a map that lives as long as its descriptor.
+pub(crate) fn make_map() -> io::Result<OwnedFd> {
+    const MAP_CREATE: libc::c_int = 0;
+    const ARRAY: u32 = 2;
+    let mut attributes = NewMap { kind: ARRAY, key_size: 4, value_size: 8, entries: 1, flags: 0 };
+    // SAFETY: the pointer and the size are those of a live structure.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, MAP_CREATE, &raw mut attributes, size_of::<NewMap>())
+    };
+    match RawFd::try_from(result) {
+        // SAFETY: the descriptor was just made and belongs to nobody else.
+        Ok(descriptor) if descriptor >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 fn object(line: &str) -> Option<Object> {
     let (word, number) = line.split_once(char::is_whitespace)?;
     let &(kind, ..) = KINDS.iter().find(|(_, name, _)| *name == word)?;
@@ -48,6 +65,16 @@ struct NextId {
     start: u32,
     next: u32,
     open_flags: u32,
+}
+
+/// The beginning of `union bpf_attr` for BPF_MAP_CREATE.
+#[repr(C)]
+struct NewMap {
+    kind: u32,
+    key_size: u32,
+    value_size: u32,
+    entries: u32,
+    flags: u32,
 }
 
 fn numbers(command: libc::c_int) -> impl Iterator<Item = u32> {

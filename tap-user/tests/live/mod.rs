@@ -1,7 +1,7 @@
 //! What the live tests share: a gateway to watch ([`site`]), clients that know what they did
 //! ([`traffic`], [`mix`]), the tap ([`tap`]) with its [`record`]s, and the [`comparison`] of those
 //! with what nginx logged and the clients know.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,10 +24,13 @@ pub(crate) mod mix;
 pub(crate) mod random;
 pub(crate) mod record;
 pub(crate) mod request;
+pub(crate) mod requirements;
+pub(crate) mod run;
 pub(crate) mod site;
 pub(crate) mod tap;
 pub(crate) mod traffic;
 pub(crate) mod wrk;
 
 pub(crate) use fixture::{attempt, exclusive};
-pub(crate) use tap::{Tap, require_live};
+pub(crate) use requirements::{require_live, require_nginx, require_root};
+pub(crate) use tap::Tap;

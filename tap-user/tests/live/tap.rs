@@ -22,29 +22,6 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// Programs are freed in the background after their last reference has gone.
 const FREE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Whether this machine can run the live tests. If not, says why and the test returns, unless
-/// `GATETAP_REQUIRE_LIVE=1` makes that a failure.
-pub(crate) fn require_live() -> bool {
-    let Err(reason) = can_run_live() else {
-        return true;
-    };
-    let required = std::env::var("GATETAP_REQUIRE_LIVE").is_ok_and(|value| value == "1");
-    assert!(!required, "GATETAP_REQUIRE_LIVE=1, but {reason}");
-    eprintln!("skipped: {reason}");
-    false
-}
-
-fn can_run_live() -> Result<(), String> {
-    // SAFETY: takes and touches nothing.
-    if unsafe { libc::geteuid() } != 0 {
-        return Err("only root can load BPF programs".into());
-    }
-    let output = attempt(gatetap().args(["doctor", "--probe-check"]).output());
-    let words = String::from_utf8_lossy(&output.stderr);
-    let failed = || format!("`gatetap doctor --probe-check` says {}: {words}", output.status);
-    output.status.success().then_some(()).ok_or_else(failed)
-}
-
 /// A running `gatetap run` with a file sink.
 pub(crate) struct Tap {
     process: OwnedChild,
@@ -149,7 +126,7 @@ impl Outcome {
 const RECORDS: &str = "records.ndjson";
 const TOTALS: &str = "totals.json";
 
-fn gatetap() -> Command {
+pub(crate) fn gatetap() -> Command {
     Command::new(env!("CARGO_BIN_EXE_gatetap"))
 }
 

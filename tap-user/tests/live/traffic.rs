@@ -53,7 +53,9 @@ pub(crate) struct Account {
     pub(crate) server: SocketAddr,
     /// 1-based place among the requests of its connection, counted by the client.
     pub(crate) ordinal: u64,
-    /// Requests on this connection before the tap was there.
+    /// Whether the connection was open before the tap was there.
+    pub(crate) joined: bool,
+    /// Requests on it before that.
     pub(crate) before_tap: u64,
     /// Bytes written.
     pub(crate) sent: u64,
@@ -69,6 +71,7 @@ pub(crate) struct Client {
     connection: Connection,
     server: SocketAddr,
     requests: u64,
+    joined: bool,
     before_tap: u64,
     steps: VecDeque<Step>,
 }
@@ -77,14 +80,14 @@ impl Client {
     pub(crate) fn open(plan: Plan) -> Self {
         let connection = Connection::open(plan.to);
         let steps = plan.steps.into();
-        Self { connection, server: plan.to, requests: 0, before_tap: 0, steps }
+        Self { connection, server: plan.to, requests: 0, joined: false, before_tap: 0, steps }
     }
 
     /// Does the first `count` steps of the plan before the tap is attached.
     pub(crate) fn before_tap(&mut self, count: usize) -> Vec<Account> {
         let steps: Vec<_> = self.steps.drain(..count).collect();
         let accounts = steps.into_iter().flat_map(|step| self.keep_open(step)).collect();
-        self.before_tap = self.requests;
+        (self.joined, self.before_tap) = (true, self.requests);
         accounts
     }
 
@@ -183,9 +186,20 @@ impl Client {
         given_up: Option<GiveUp>,
     ) -> Account {
         self.requests += 1;
-        let (ordinal, before_tap) = (self.requests, self.before_tap);
+        let (ordinal, joined, before_tap) = (self.requests, self.joined, self.before_tap);
         let (client, server) = (self.connection.local(), self.server);
-        Account { request, client, server, ordinal, before_tap, sent, content, reply, given_up }
+        Account {
+            request,
+            client,
+            server,
+            ordinal,
+            joined,
+            before_tap,
+            sent,
+            content,
+            reply,
+            given_up,
+        }
     }
 }
 
