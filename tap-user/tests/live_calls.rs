@@ -121,6 +121,23 @@ fn a_process_is_selected_by_its_name() {
     assert_eq!(pids, vec![chosen.pid(); seen.len()]);
 }
 
+#[test]
+fn a_record_names_the_process_as_it_names_itself() {
+    let _alone = exclusive();
+    if !require_live() {
+        return;
+    }
+    let server = CallServer::start_in_namespace("server_process", "gt-namespace", &calls());
+    assert_ne!(server.own_pid, server.pid(), "the server has a PID namespace of its own");
+    let tap = Tap::start(&["--pid".to_owned(), server.pid().to_string()]);
+    let (_, seen) = run((&CASES[0], &server.addresses[0]));
+    let outcome = tap.stop();
+
+    let processes = outcome.records().into_iter().map(|record| record.connection.process.unwrap());
+    let pids: Vec<_> = processes.map(|process| (process.pid, process.pid_in_namespace)).collect();
+    assert_eq!(pids, vec![(server.pid(), server.own_pid); seen.len()]);
+}
+
 /// The server and the clients understand each other: needs no tap.
 #[test]
 fn every_call_family_serves_its_clients() {

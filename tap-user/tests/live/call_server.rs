@@ -14,8 +14,8 @@ use xtask::rig::OwnedChild;
 
 /// Set for a test program that shall be the server.
 const ROLE: &str = "GATETAP_TEST_CALL_SERVER";
-/// Begins each line in which the server tells an address.
-const ADDRESS: &str = "address ";
+/// Begins each line that the server has to tell: its process id, then its addresses.
+const TOLD: &str = "told: ";
 const HEAD_LIMIT: usize = 16 * 1024;
 /// After this silence a thread that shares a socket looks whether all is there.
 const SILENCE: Duration = Duration::from_millis(30);
@@ -27,6 +27,8 @@ pub(crate) struct Calls(pub(crate) Take, pub(crate) Give);
 /// The server's process.
 pub(crate) struct CallServer {
     process: OwnedChild,
+    /// Its process id as it sees it itself.
+    pub(crate) own_pid: u32,
     /// One address for each [`Calls`], in the order given.
     pub(crate) addresses: Vec<SocketAddr>,
 }
@@ -34,20 +36,38 @@ pub(crate) struct CallServer {
 impl CallServer {
     /// Starts this test program again; its test `entry` must call [`serve_if_told`].
     pub(crate) fn start(entry: &str, name: &str, calls: &[Calls]) -> Self {
-        let mut command = Command::new(attempt(std::env::current_exe()));
+        Self::spawn(Command::new(attempt(std::env::current_exe())), entry, name, calls)
+    }
+
+    /// As [`Self::start`], in a PID namespace of its own.
+    pub(crate) fn start_in_namespace(entry: &str, name: &str, calls: &[Calls]) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--kill-child"]).arg(attempt(std::env::current_exe()));
+        Self::spawn(command, entry, name, calls)
+    }
+
+    fn spawn(mut command: Command, entry: &str, name: &str, calls: &[Calls]) -> Self {
         command.args(["--exact", entry, "--ignored", "--nocapture"]).env(ROLE, name);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut process = attempt(OwnedChild::spawn(command));
         let lines = BufReader::new(process.take_stdout().unwrap()).lines();
-        let address = |line: String| Some(attempt(line.strip_prefix(ADDRESS)?.parse()));
-        let addresses: Vec<_> =
-            lines.map_while(Result::ok).filter_map(address).take(calls.len()).collect();
-        assert_eq!(addresses.len(), calls.len(), "the server did not start");
-        Self { process, addresses }
+        let words = lines
+            .map_while(Result::ok)
+            .filter_map(|line| Some(line.strip_prefix(TOLD)?.to_owned()));
+        let told: Vec<_> = words.take(1 + calls.len()).collect();
+        let [own_pid, addresses @ ..] = told.as_slice() else {
+            panic!("the server did not start");
+        };
+        let addresses = addresses.iter().map(|address| attempt(address.parse())).collect();
+        Self { process, own_pid: attempt(own_pid.parse()), addresses }
     }
 
+    /// Its process id as we see it; in a namespace, that of the only child of the process which
+    /// made it.
     pub(crate) fn pid(&self) -> u32 {
-        self.process.pid()
+        let pid = self.process.pid();
+        let children = attempt(std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")));
+        children.trim().parse().unwrap_or(pid)
     }
 }
 
@@ -63,8 +83,9 @@ pub(crate) fn serve_if_told(all_calls: &[Calls]) {
     };
     attempt(std::fs::write("/proc/self/comm", name));
     let listeners: Vec<_> = all_calls.iter().map(|calls| (*calls, listen())).collect();
+    println!("\n{TOLD}{}", std::process::id());
     for (_, listener) in &listeners {
-        println!("\n{ADDRESS}{}", attempt(listener.local_addr()));
+        println!("{TOLD}{}", attempt(listener.local_addr()));
     }
     thread::scope(|scope| {
         for (calls, listener) in listeners {
