@@ -61,6 +61,7 @@ const CASES: &[Case] = &[
         ..whole(Take::TwoThreads, Give::Sendto, 90_000, 100)
     },
     Case { response_hole: Some("sendfile"), ..whole(Take::Recvfrom, Give::Sendfile, 10, 400_000) },
+    Case { response_hole: Some("io_uring"), ..whole(Take::Recvfrom, Give::IoUring, 10, 30_000) },
     Case { response_hole: Some("splice"), ..whole(Take::Recvfrom, Give::Splice, 10, 400_000) },
 ];
 

@@ -1,5 +1,6 @@
 //! Every way in which a program can move bytes through a socket.
 
+use super::io_uring;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -40,6 +41,8 @@ pub(crate) enum Give {
     Sendfile,
     /// Bodies go from a pipe.
     Splice,
+    /// Bodies are sent by io_uring.
+    IoUring,
 }
 
 /// Bytes that one receiving call is offered.
@@ -86,6 +89,7 @@ impl Give {
             }
             Self::Sendfile => sendfile(socket, bytes),
             Self::Splice => splice_out(socket, bytes),
+            Self::IoUring => io_uring::send(socket, bytes),
         }
     }
 

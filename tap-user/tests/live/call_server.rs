@@ -224,7 +224,7 @@ fn set_receive_timeout(socket: RawFd, timeout: Duration) -> io::Result<()> {
 fn respond(send: Give, socket: RawFd, body: &[u8]) -> io::Result<()> {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
     match send {
-        Give::Sendfile | Give::Splice => {
+        Give::Sendfile | Give::Splice | Give::IoUring => {
             Give::Write.all(socket, head.as_bytes())?;
             send.all(socket, body)
         }

@@ -17,6 +17,7 @@ pub(crate) mod comparison;
 pub(crate) mod content;
 pub(crate) mod fake;
 pub(crate) mod fixture;
+pub(crate) mod io_uring;
 pub(crate) mod judge;
 pub(crate) mod kernel;
 pub(crate) mod log_rules;
