@@ -160,14 +160,19 @@ impl<'a> Comparison<'a> {
     }
 
     fn bodies(&mut self, account: &Account, record: &Record, cap: u64) {
-        let is_complete = account.given_up.is_none();
-        self.that("complete", is_complete, record.complete);
-        self.that("outcome is complete", is_complete, record.outcome == "complete");
-        if let Some(request) = &record.request {
-            self.body("request body", &account.content, &request.body, cap);
+        let request = record.request.as_ref().map(|request| (&account.content, &request.body));
+        let content = account.reply.as_ref().map(|reply| &reply.content);
+        let response = content.zip(record.response.as_ref().map(|response| &response.body));
+        let is_over = account.given_up.is_none();
+        self.that("outcome is complete", is_over, record.outcome == "complete");
+        if ![request, response].into_iter().flatten().any(|(sent, body)| hides_end(sent, body, cap))
+        {
+            self.that("complete", is_over, record.complete);
         }
-        if let (Some(reply), Some(response)) = (&account.reply, &record.response) {
-            self.body("response body", &reply.content, &response.body, cap);
+        for (fact, known) in [("request body", request), ("response body", response)] {
+            if let Some((expected, found)) = known {
+                self.body(fact, expected, found, cap);
+            }
         }
     }
 
@@ -176,17 +181,24 @@ impl<'a> Comparison<'a> {
         self.that("bytes lost", 0, found.lost);
         let is_whole = expected.length <= cap;
         let sha256 = if is_whole { &expected.sha256 } else { &expected.prefix_sha256 };
-        self.that(
-            fact,
-            (expected.length.min(cap), sha256),
-            (found.content.length, &found.content.sha256),
-        );
-        // How long a chunked body is may be written in bytes that were skipped.
-        let hidden = found.length.is_none() && !is_whole && found.framing == "chunked";
-        if !hidden {
+        let (captured, prefix) = (expected.length.min(cap), &found.content);
+        self.that(fact, (captured, sha256), (prefix.length, &prefix.sha256));
+        if hides_end(expected, found, cap) {
+            self.that("end seen or inferred", true, found.complete || found.end_inferred);
+            self.that(
+                "body length or unknown",
+                true,
+                found.length.is_none_or(|length| length == expected.length),
+            );
+        } else {
             self.that("body length", Some(expected.length), found.length);
         }
     }
+}
+
+/// Whether the framing that tells the end of a body lies in bytes that were skipped.
+fn hides_end(expected: &Content, found: &Body, cap: u64) -> bool {
+    expected.length > cap && found.framing == "chunked"
 }
 
 /// Of request, of all responses, and of all responses without the final head.

@@ -18,7 +18,6 @@ pub(crate) fn client_leg(account: &Account, line: &LogEntry) -> Record {
         leg: "client".into(),
         complete: is_complete,
         outcome: if is_complete { "complete" } else { "closed" }.into(),
-        closed_by: None,
         connection: Connection {
             serial: 1,
             request_ordinal: Some(account.ordinal - account.before_tap),
@@ -51,7 +50,6 @@ pub(crate) fn upstream_leg(account: &Account, line: Option<&LogEntry>) -> Record
         leg: "upstream".into(),
         complete: is_complete,
         outcome: if is_complete { "complete" } else { "closed" }.into(),
-        closed_by: None,
         connection: Connection {
             serial: 2,
             request_ordinal: Some(number("connection_requests")),

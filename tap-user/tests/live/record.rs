@@ -18,7 +18,6 @@ pub(crate) struct Record {
     pub(crate) leg: String,
     pub(crate) complete: bool,
     pub(crate) outcome: String,
-    pub(crate) closed_by: Option<String>,
     pub(crate) connection: Connection,
     pub(crate) request: Option<Message>,
     #[serde(default)]
@@ -82,6 +81,7 @@ pub(crate) struct Body {
     pub(crate) lost: u64,
     pub(crate) lost_cause: Option<String>,
     pub(crate) complete: bool,
+    pub(crate) end_inferred: bool,
     /// What the record holds of it.
     #[serde(flatten, deserialize_with = "hashed")]
     pub(crate) content: Content,
