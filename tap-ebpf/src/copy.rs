@@ -15,7 +15,7 @@ use tap_ebpf::{
 };
 
 /// Userspace looks at the ring on its own: a wake-up per event would cost more than all else.
-pub const NO_WAKEUP: u64 = 1;
+const NO_WAKEUP: u64 = 1;
 
 /// More steps than any call can need: one per buffer, one per event, and some for the phases.
 const STEP_LIMIT: u32 = 128 * 1024;
@@ -34,16 +34,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Bytes that cannot be had.
-    #[inline(always)]
-    pub fn hidden(offset: u64, length: u64, direction: u8, reason: u8) -> Self {
-        let memory = Memory { vector: 0, count: 0, base: 0, is_multiple_send: false };
-        Self { offset, length, head: 0, tail: 0, direction, reason, memory }
-    }
-
     /// The first `head` bytes of `moved` are wanted, and the edge at the end.
     #[inline(always)]
-    pub fn copied(offset: u64, moved: u32, head: u32, direction: u8, memory: Memory) -> Self {
+    pub fn new(offset: u64, moved: u32, head: u32, direction: u8, memory: Memory) -> Self {
         let rest = moved - head;
         let tail = if rest < EDGE_LENGTH as u32 { rest } else { EDGE_LENGTH as u32 };
         let reason = if rest > tail { reason::BUDGET } else { reason::NONE };
@@ -83,7 +76,7 @@ pub struct Gather {
 #[inline(always)]
 pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
     let scratch = scratch()?;
-    begin(scratch, state, event_kind::DATA, plan.direction);
+    scratch.event = bare(state, event_kind::DATA, plan.direction);
     scratch.gather = Gather {
         vector: plan.memory.vector,
         entries: if plan.memory.count > VECTOR_LIMIT { VECTOR_LIMIT } else { plan.memory.count },
@@ -102,14 +95,9 @@ pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
         look_for_rest: plan.memory.is_multiple_send,
         failed: false,
     };
-    if plan.head > 0 {
-        // SAFETY: `step` has the signature that the helper asks for and needs no context.
-        unsafe {
-            bpf_loop(STEP_LIMIT, step as *mut c_void, core::ptr::null_mut(), 0);
-        }
-    } else {
-        scratch.gather.skipped = plan.length;
-        scratch.gather.gap = 0;
+    // SAFETY: `step` has the signature that the helper asks for and needs no context.
+    unsafe {
+        bpf_loop(STEP_LIMIT, step as *mut c_void, core::ptr::null_mut(), 0);
     }
     if scratch.gather.failed {
         give_up(&mut scratch.gather);
@@ -122,15 +110,69 @@ pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
     Some(())
 }
 
-/// An event without bytes.
+/// Tells that bytes were moved that cannot be had, and why.
+#[inline(never)]
+pub fn emit_gap(state: &Socket, range: &Range, direction: u8, reason: u8) -> u32 {
+    let event = Event {
+        offset: range.start,
+        length: range.end - range.start,
+        reason,
+        flags: event_flag::CALL_START,
+        ..bare(state, event_kind::DATA, direction)
+    };
+    output_bare(&event)
+}
+
+/// Tells that the peer's stream ended at a place.
 #[inline(always)]
-pub fn emit_bare(state: &Socket, kind: u8, offset: u64, direction: u8) -> Option<()> {
-    let scratch = scratch()?;
-    begin(scratch, state, kind, direction);
-    scratch.event.offset = offset;
-    scratch.event.flags = state.flags;
-    output(scratch, 0);
+pub fn emit_end(state: &Socket, place: u64, direction: u8) -> Option<()> {
+    let event = Event { offset: place, ..bare(state, event_kind::END, direction) };
+    output_bare(&event);
     Some(())
+}
+
+/// Bytes of a stream, from one place up to another.
+pub struct Range {
+    pub start: u64,
+    pub end: u64,
+}
+
+/// An event with nothing but its time and connection.
+#[inline(always)]
+pub fn bare(state: &Socket, kind: u8, direction: u8) -> Event {
+    Event {
+        // SAFETY: has no preconditions.
+        time_ns: unsafe { bpf_ktime_get_ns() },
+        offset: 0,
+        length: 0,
+        head: 0,
+        tail: 0,
+        kind,
+        direction,
+        reason: reason::NONE,
+        flags: 0,
+        padding: 0,
+        identity: state.identity,
+    }
+}
+
+/// Hands an event without bytes to userspace; returns 1 if there was room for it.
+#[inline(always)]
+pub fn output_bare(event: &Event) -> u32 {
+    let is_told = EVENTS.output::<Event>(event, NO_WAKEUP).is_ok();
+    count_output(is_told);
+    u32::from(is_told)
+}
+
+#[inline(always)]
+fn count_output(is_told: bool) {
+    count(|counters| {
+        if is_told {
+            counters.events += 1;
+        } else {
+            counters.reservation_failures += 1;
+        }
+    });
 }
 
 /// Whether the call's first bytes look like the start of a message: a status line, or a method
@@ -289,24 +331,6 @@ fn flush(scratch: &mut Scratch) {
     output(scratch, filled);
 }
 
-#[inline(always)]
-fn begin(scratch: &mut Scratch, state: &Socket, kind: u8, direction: u8) {
-    scratch.event = Event {
-        // SAFETY: has no preconditions.
-        time_ns: unsafe { bpf_ktime_get_ns() },
-        offset: 0,
-        length: 0,
-        head: 0,
-        tail: 0,
-        kind,
-        direction,
-        reason: reason::NONE,
-        flags: 0,
-        padding: 0,
-        identity: state.identity,
-    };
-}
-
 /// Hands the event with its first `bytes` captured bytes to userspace.
 #[inline(always)]
 fn output(scratch: &Scratch, bytes: u64) {
@@ -319,11 +343,7 @@ fn output(scratch: &Scratch, bytes: u64) {
         let start = (&raw const scratch.event).cast::<u8>();
         core::slice::from_raw_parts(start, size_of::<Event>() + bytes as usize)
     };
-    if EVENTS.output::<[u8]>(record, NO_WAKEUP).is_ok() {
-        count(|counters| counters.events += 1);
-    } else {
-        count(|counters| counters.reservation_failures += 1);
-    }
+    count_output(EVENTS.output::<[u8]>(record, NO_WAKEUP).is_ok());
 }
 
 #[inline(always)]

@@ -302,7 +302,6 @@ pub struct Offsets {
     pub tcp_copied_seq: u32,
     pub tcp_write_seq: u32,
     pub tcp_receive_next: u32,
-    pub tcp_bytes_received: u32,
     pub task_thread_group_id: u32,
     pub task_group_leader: u32,
     pub task_thread_pid: u32,
@@ -351,7 +350,7 @@ mod tests {
         assert_eq!(size_of::<Counters>(), 64);
         assert_eq!(size_of::<Settings>(), 32);
         assert_eq!(size_of::<CallNumbers>(), 120);
-        assert_eq!(size_of::<Offsets>(), 160);
+        assert_eq!(size_of::<Offsets>(), 156);
     }
 
     /// A per-processor map value must not exceed 32 KiB.

@@ -1,14 +1,16 @@
 //! Sockets from their first sight to their end: identity, state and stream offsets.
 
 use crate::kernel::{Address, follow, read, socket_network_namespace};
-use crate::maps::{CLOSED, EVENTS, LISTENERS, PORTS, PROCESSES, SOCKETS, constant, count};
+use crate::copy::{Range, bare, emit_gap, output_bare};
+use crate::maps::{CLOSED, LISTENERS, PORTS, PROCESSES, SOCKETS, constant, count};
 use crate::selection::{current_process, listen};
+use crate::transfer::untold;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_cgroup_id, bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skc_to_tcp_sock,
 };
 use tap_ebpf::{
-    Event, Identity, ListenerKey, ROLE_ACCEPTED, ROLE_CONNECTED, Socket, Stream, event_flag,
-    event_kind, reason, verdict,
+    DIRECTION_RECEIVED, DIRECTION_SENT, Event, Identity, ListenerKey, ROLE_ACCEPTED,
+    ROLE_CONNECTED, Socket, Stream, event_flag, event_kind, verdict,
 };
 
 /// TCP states (include/net/tcp_states.h), unchanged since Linux 2.6.
@@ -176,23 +178,7 @@ fn join(
     state.received.sequence = sequences.received.wrapping_sub(received);
     state.sent.sequence = sequences.sent.wrapping_sub(sent);
     fill_addresses(socket, &mut state.identity)?;
-    if role == ROLE_ACCEPTED && is_receive && is_first_read(socket, moved, sequences) {
-        // SAFETY: has no preconditions.
-        state.identity.opened_ns = unsafe { bpf_ktime_get_ns() };
-    }
     Some(state)
-}
-
-/// Whether the `moved` bytes just read are the first that the peer ever sent.
-fn is_first_read(socket: Address, moved: u32, sequences: Sequences) -> bool {
-    let first = || {
-        let tcp = tcp_socket(socket)?;
-        let in_all: u64 = read(tcp, constant!(OFFSETS.tcp_bytes_received))?;
-        let next: u32 = read(tcp, constant!(OFFSETS.tcp_receive_next))?;
-        let unread = next.wrapping_sub(sequences.received);
-        Some(in_all.wrapping_sub(u64::from(unread)) == u64::from(moved))
-    };
-    first().unwrap_or(false)
 }
 
 #[inline(never)]
@@ -297,30 +283,20 @@ fn tell_close(socket: Address, state: &mut Socket) -> Option<()> {
     state.flags |= event_flag::CLOSE_TOLD;
     catch_up(socket, state);
     let event = Event {
-        // SAFETY: has no preconditions.
-        time_ns: unsafe { bpf_ktime_get_ns() },
         offset: state.received.next,
         length: state.sent.next,
-        head: 0,
-        tail: 0,
-        kind: event_kind::CLOSED,
-        direction: 0,
-        reason: reason::NONE,
         flags: state.flags,
-        padding: 0,
-        identity: state.identity,
+        ..bare(state, event_kind::CLOSED, 0)
     };
-    if EVENTS.output::<Event>(&event, crate::copy::NO_WAKEUP).is_ok() {
-        count(|counters| counters.events += 1);
-    } else if CLOSED.insert(state.identity.cookie, &*state, 0).is_ok() {
-        count(|counters| {
-            counters.reservation_failures += 1;
-            counters.closes_kept += 1;
-        });
+    if output_bare(&event) == 1 {
+        return None;
+    }
+    if CLOSED.insert(state.identity.cookie, &*state, 0).is_ok() {
+        count(|counters| counters.closes_kept += 1);
     } else {
         count(|counters| counters.closes_lost += 1);
     }
-    Some(())
+    None
 }
 
 /// A connection on which no selected process moved a byte is nobody's business.
@@ -333,10 +309,18 @@ fn was_used(state: &Socket) -> bool {
 /// the kernel counts as a byte written, does not.
 #[inline(always)]
 fn catch_up(socket: Address, state: &mut Socket) {
-    if let Some(sequences) = sequences(socket) {
-        let sent = sequences.sent.wrapping_sub(u32::from(state.fin_queued));
-        advance(&mut state.received, sequences.received);
-        advance(&mut state.sent, sent);
+    let Some(sequences) = sequences(socket) else {
+        return;
+    };
+    let start = advance(&mut state.received, sequences.received);
+    if state.received.next > start && state.verdict == verdict::COPY {
+        let range = Range { start, end: state.received.next };
+        emit_gap(state, &range, DIRECTION_RECEIVED, untold(DIRECTION_RECEIVED));
+    }
+    let start = advance(&mut state.sent, sequences.sent.wrapping_sub(u32::from(state.fin_queued)));
+    if state.sent.next > start && state.verdict == verdict::COPY {
+        let range = Range { start, end: state.sent.next };
+        emit_gap(state, &range, DIRECTION_SENT, untold(DIRECTION_SENT));
     }
 }
 

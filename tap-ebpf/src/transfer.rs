@@ -1,13 +1,13 @@
 //! One call that moved bytes: whose it is, where in the stream, and how much of it to copy.
 
 use crate::call::{self, Source};
-use crate::copy::{self, Plan};
+use crate::copy::{self, Plan, Range};
 use crate::kernel::{Address, pid_in_namespace, read};
 use crate::maps::{PROCESSES, VERDICT_COUNT, VERDICTS, constant, count};
 use crate::selection::{current_process, current_task};
 use crate::socket::{advance, is_shared, lookup_or_join, sequences};
 use tap_ebpf::{
-    DIRECTION_RECEIVED, EDGE_LENGTH, HEAD_ALLOWANCE, Process, Socket, event_kind, reason, verdict,
+    DIRECTION_RECEIVED, EDGE_LENGTH, HEAD_ALLOWANCE, Process, Socket, reason, verdict,
 };
 
 /// Receive flags of calls that take nothing out of the stream: `MSG_OOB`, `MSG_PEEK` and
@@ -49,24 +49,46 @@ pub fn try_transfer(socket: Address, result: i32, flags: i32, direction: u8) -> 
     }
 
     let start = next.wrapping_sub(u64::from(moved));
-    let plan = if start != expected && (start < expected || is_shared(socket)) {
-        count(|counters| counters.concurrent += 1);
-        if next == expected {
-            return None;
+    if start != expected {
+        if start < expected || is_shared(socket) {
+            return overlapping(state, expected, next, direction);
         }
-        Plan::hidden(expected, next - expected, direction, reason::CONCURRENT)
-    } else if is_receive && flags & MSG_TRUNC != 0 {
-        Plan::hidden(start, u64::from(moved), direction, reason::DISCARDED)
+        copy::emit_gap(state, &Range { start: expected, end: start }, direction, untold(direction));
+    }
+    let source = if is_receive && flags & MSG_TRUNC != 0 {
+        Source::Hidden(reason::DISCARDED)
     } else {
-        match call::source(socket, direction) {
-            Source::Hidden(why) => Plan::hidden(start, u64::from(moved), direction, why),
-            Source::Memory(memory) => {
-                let wanted = within_budget(state, &memory, moved, direction);
-                Plan::copied(start, moved, wanted, direction, memory)
-            }
-        }
+        call::source(socket, direction)
     };
-    copy::emit(&plan, state, process)
+    match source {
+        Source::Hidden(why) => {
+            copy::emit_gap(state, &Range { start, end: next }, direction, why);
+            Some(())
+        }
+        Source::Memory(memory) => {
+            let wanted = within_budget(state, &memory, moved, direction);
+            copy::emit(&Plan::new(start, moved, wanted, direction, memory), state, process)
+        }
+    }
+}
+
+/// Calls of several threads overlapped in such a way that the sequence numbers do not prove which
+/// bytes are whose: none of them are used.
+#[inline(always)]
+fn overlapping(state: &Socket, expected: u64, next: u64, direction: u8) -> Option<()> {
+    count(|counters| counters.concurrent += 1);
+    if next > expected {
+        let range = Range { start: expected, end: next };
+        copy::emit_gap(state, &range, direction, reason::CONCURRENT);
+    }
+    Some(())
+}
+
+/// Why bytes of a socket that nobody else uses moved without passing a tracepoint: of the receiving
+/// calls only `splice` does (and `TCP_ZEROCOPY_RECEIVE`, which no gateway uses).
+#[inline(always)]
+pub fn untold(direction: u8) -> u8 {
+    if direction == DIRECTION_RECEIVED { reason::SPLICE } else { reason::OTHER_CALL }
 }
 
 /// How many bytes of the beginning of a call may be copied. Beyond the budget of the turn it is
@@ -97,7 +119,7 @@ fn end_of_stream(socket: Address, state: &Socket, next: u64) -> Option<()> {
     if shutdown & RECEIVE_SHUTDOWN == 0 {
         return None;
     }
-    copy::emit_bare(state, event_kind::END, next, DIRECTION_RECEIVED)
+    copy::emit_end(state, next, DIRECTION_RECEIVED)
 }
 
 /// Takes userspace's verdict over when there is one.

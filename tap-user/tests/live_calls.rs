@@ -58,7 +58,7 @@ const CASES: &[Case] = &[
     Case { request_hole: Some("splice"), ..whole(Take::Splice, Give::Sendto, 90_000, 100) },
     Case {
         request_hole: Some("concurrent_calls"),
-        ..whole(Take::TwoThreads, Give::Sendto, 90_000, 100)
+        ..whole(Take::TwoThreads, Give::Sendto, 3_000_000, 100)
     },
     Case { response_hole: Some("sendfile"), ..whole(Take::Recvfrom, Give::Sendfile, 10, 400_000) },
     Case { response_hole: Some("io_uring"), ..whole(Take::Recvfrom, Give::IoUring, 10, 30_000) },
@@ -214,6 +214,11 @@ fn compare_body(
     let Some(cause) = hole else {
         return comparison.body(fact, &Content::of(expected), found, u64::MAX);
     };
+    // Calls of two threads overlap, but as long as the socket's own sequence numbers prove their
+    // order there is nothing to flag: then every byte must be right.
+    if cause == "concurrent_calls" && found.lost == 0 {
+        return comparison.body(fact, &Content::of(expected), found, u64::MAX);
+    }
     let length = expected.len() as u64;
     comparison.that(fact, (Some(length), length), (found.length, found.wire_length));
     comparison.that("cause of the hole", Some(cause), found.lost_cause.as_deref());

@@ -31,7 +31,6 @@ pub(super) fn offsets(btf: &Btf) -> Result<Offsets, BtfError> {
         tcp_copied_seq: btf.offset("tcp_sock", "copied_seq")?,
         tcp_write_seq: btf.offset("tcp_sock", "write_seq")?,
         tcp_receive_next: btf.offset("tcp_sock", "rcv_nxt")?,
-        tcp_bytes_received: btf.offset("tcp_sock", "bytes_received")?,
         task_thread_group_id: btf.offset("task_struct", "tgid")?,
         task_group_leader: btf.offset("task_struct", "group_leader")?,
         task_thread_pid: btf.offset("task_struct", "thread_pid")?,
