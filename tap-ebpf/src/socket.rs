@@ -1,7 +1,7 @@
 //! Sockets from their first sight to their end: identity, state and stream offsets.
 
-use crate::kernel::{Address, follow, read, socket_network_namespace};
 use crate::copy::{Range, bare, emit_gap, output_bare};
+use crate::kernel::{Address, follow, read, socket_network_namespace};
 use crate::maps::{CLOSED, LISTENERS, PORTS, PROCESSES, SOCKETS, constant, count};
 use crate::selection::{current_process, listen};
 use crate::transfer::untold;

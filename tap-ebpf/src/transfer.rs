@@ -6,9 +6,7 @@ use crate::kernel::{Address, pid_in_namespace, read};
 use crate::maps::{PROCESSES, VERDICT_COUNT, VERDICTS, constant, count};
 use crate::selection::{current_process, current_task};
 use crate::socket::{advance, is_shared, lookup_or_join, sequences};
-use tap_ebpf::{
-    DIRECTION_RECEIVED, EDGE_LENGTH, HEAD_ALLOWANCE, Process, Socket, reason, verdict,
-};
+use tap_ebpf::{DIRECTION_RECEIVED, EDGE_LENGTH, HEAD_ALLOWANCE, Process, Socket, reason, verdict};
 
 /// Receive flags of calls that take nothing out of the stream: `MSG_OOB`, `MSG_PEEK` and
 /// `MSG_ERRQUEUE`.
@@ -44,16 +42,15 @@ pub fn try_transfer(socket: Address, result: i32, flags: i32, direction: u8) -> 
     if is_ignored(state) {
         return None;
     }
-    if moved == 0 {
-        return if is_receive { end_of_stream(socket, state, next) } else { None };
-    }
-
     let start = next.wrapping_sub(u64::from(moved));
     if start != expected {
         if start < expected || is_shared(socket) {
             return overlapping(state, expected, next, direction);
         }
         copy::emit_gap(state, &Range { start: expected, end: start }, direction, untold(direction));
+    }
+    if moved == 0 {
+        return if is_receive { end_of_stream(socket, state, next) } else { None };
     }
     let source = if is_receive && flags & MSG_TRUNC != 0 {
         Source::Hidden(reason::DISCARDED)
