@@ -208,6 +208,48 @@ fn pipelined_messages_behind_a_loss_are_not_guessed_at() {
 }
 
 #[test]
+fn a_client_that_pipelines_is_not_guessed_at_even_when_all_is_answered() {
+    let mut talk = Talk::new();
+    talk.client(format!("{GET}{GET}")).server(OK2).server(OK2).taken();
+    talk.gap(ToServer, 28, MISSED).client("GET /b HTTP/1.1\r\n\r\n").server(OK2);
+    let exchanges = talk.client(GET).server(OK2).taken();
+    assert_eq!(
+        briefs(&exchanges),
+        [
+            (Some("/b"), None, Outcome::Lost(MISSED)),
+            (None, Some(200), Outcome::Lost(MISSED)),
+            (Some("/a"), Some(200), Outcome::Complete)
+        ]
+    );
+}
+
+#[test]
+fn requests_before_a_loss_keep_their_responses() {
+    let mut talk = Talk::new();
+    talk.client(GET).gap(ToServer, 30, MISSED).client("GET /c HTTP/1.1\r\n\r\n");
+    talk.server("HTTP/1.1 100 Continue\r\n\r\n").client("GET /d HTTP/1.1\r\n\r\n");
+    let exchange = talk.server(OK2).only();
+    assert_eq!(brief(&exchange), (Some("/a".into()), Some(200), Outcome::Complete));
+    assert_eq!(exchange.interim.len(), 1);
+}
+
+#[test]
+fn an_early_blind_response_goes_on_while_the_request_does() {
+    let mut talk = Talk::new();
+    talk.client("POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nab");
+    talk.server("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nabc");
+    talk.gap(ToClient, 500, SKIPPED).client("cd").server("xx\r\n0\r\n\r\n");
+    assert_inferred(&talk.only(), 7 + 500 + 9);
+}
+
+#[test]
+fn bytes_behind_a_gap_do_not_tell_the_protocol() {
+    let mut talk = Talk::new();
+    talk.gap(ToServer, 10, MISSED).client("\x16\x03\x01 middle");
+    assert_eq!(talk.observer.protocol(), Protocol::Undecided);
+}
+
+#[test]
 fn a_lost_response_is_no_abort() {
     let mut talk = Talk::new();
     talk.client(GET).gap(ToClient, 99, MISSED);
