@@ -132,22 +132,24 @@ impl Observer {
             return;
         }
         self.handle_timeout(time);
-        self.end_blind(direction, time);
         if direction == Direction::ToClient {
             self.pairing.end_of_responses();
         }
         self.pairing.settle();
     }
 
-    /// The connection is over: whatever is pending is yielded.
+    /// The connection is over: whatever is pending is yielded. A response that lasts until the
+    /// end is complete if that end was seen and was no reset.
     pub fn handle_close(&mut self, close: Close, time: Time) {
         if self.over {
             return;
         }
         self.handle_timeout(time);
-        if !close.reset {
-            self.end_blind(Direction::ToServer, time);
-            self.end_blind(Direction::ToClient, time);
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            // A gap at the very end may hold the last chunk: no sign of an abort.
+            if self.stream(direction).ends_in_gap() {
+                self.end_blind(direction, time);
+            }
         }
         self.pairing.close(close, self.to_client.is_malformed());
         self.finish();
@@ -295,7 +297,7 @@ impl Observer {
 
     /// Why a response may come without a request: what the client sent was not understood.
     fn request_fault(&self) -> Option<Outcome> {
-        (self.to_server.is_malformed() || self.to_server.held() > 0).then_some(Outcome::Malformed)
+        (self.to_server.is_malformed() || self.to_server.in_head()).then_some(Outcome::Malformed)
     }
 
     fn interim(&mut self, response: Response, time: Time) {

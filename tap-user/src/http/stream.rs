@@ -183,6 +183,11 @@ impl Stream {
         matches!(&self.state, State::Body(decoder, _) if decoder.is_blind())
     }
 
+    /// Whether the last that came of a blind body was a gap, which may hold its end.
+    pub(super) fn ends_in_gap(&self) -> bool {
+        matches!(&self.state, State::Body(decoder, _) if decoder.ends_in_gap())
+    }
+
     /// Whether the stream stands in a body.
     pub(super) fn in_body(&self) -> bool {
         matches!(self.state, State::Body(..))
@@ -198,6 +203,11 @@ impl Stream {
         }
     }
 
+    /// Whether a head has begun.
+    pub(super) fn in_head(&self) -> bool {
+        matches!(&self.state, State::Head(partial) if !partial.bytes.is_empty())
+    }
+
     /// Ends a blind body from outside; says whether there was one.
     pub(super) fn end_blind(&mut self) -> bool {
         let blind = self.is_blind();
@@ -207,11 +217,12 @@ impl Stream {
         blind
     }
 
-    /// Bytes held of a head that is not complete yet.
+    /// Bytes held of a head or trailer section that is not complete yet.
     pub(super) fn held(&self) -> usize {
         match &self.state {
             State::Head(partial) => partial.bytes.len(),
-            _ => 0,
+            State::Body(decoder, _) => decoder.held(),
+            State::Searching | State::Malformed => 0,
         }
     }
 }

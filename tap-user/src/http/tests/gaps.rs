@@ -84,6 +84,16 @@ fn a_blind_body_ends_by_silence() {
 }
 
 #[test]
+fn a_blind_body_is_cut_short_by_a_close_unless_the_gap_may_hold_its_end() {
+    assert_inferred(&blind().close(ClosedBy::Client, true).only(), 7 + 500);
+    let exchange = blind().server("xx").close(ClosedBy::Client, false).only();
+    let close = Close { by: ClosedBy::Client, reset: false };
+    assert_eq!(exchange.outcome, Outcome::Closed(close));
+    let body = exchange.response.unwrap().body;
+    assert_eq!((body.complete, body.end_inferred, body.wire_length), (false, false, 509));
+}
+
+#[test]
 fn a_blind_request_ends_when_the_server_answers() {
     let mut talk = Talk::new();
     talk.client("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nabc");
