@@ -1,7 +1,7 @@
 //! The noun between whoever sees bytes and whoever understands them: a [`Segment`] is a run of
 //! bytes of one connection in one direction, at a known place of the stream and a known time.
 //!
-//! What could not be seen, or was left out on purpose, is a [`Gap`] in the same stream. So
+//! What could not be seen, or was left out on purpose, is a [`Content::Gap`] in the same stream. So
 //! offsets always add up to what the kernel moved, and nothing goes missing in silence.
 
 use std::net::SocketAddr;

@@ -215,6 +215,19 @@ impl Decoder {
         matches!(self, Self::Blind(_))
     }
 
+    /// Whether the framing was lost, and nothing was seen since.
+    pub(super) fn ends_in_gap(&self) -> bool {
+        matches!(self, Self::Blind(blind) if blind.tail.is_empty())
+    }
+
+    /// Bytes held that are not part of the record yet.
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Self::Chunked(_, trailer) => trailer.len(),
+            _ => 0,
+        }
+    }
+
     /// Takes the first bytes of `content` (never empty): what they are, how many, whether the
     /// body ends with them. `limits` are those of the trailer section: bytes, fields.
     pub(super) fn step<'a>(

@@ -3,7 +3,7 @@
 use super::exchange::Protocol;
 
 /// Most bytes that any of the signatures here needs.
-pub(super) const SIGNATURE_BYTES: usize = 24;
+const SIGNATURE_BYTES: usize = 24;
 
 /// Methods that decide for HTTP by themselves: the registered ones that gateways meet. Any other
 /// token may be a method as well, but needs a whole head behind it.
@@ -205,6 +205,26 @@ fn mysql(bytes: &[u8]) -> Match {
         [] | [_] | [_, 0..MYSQL_GREETING_MAXIMUM] => Match::Maybe,
         [_, 0..MYSQL_GREETING_MAXIMUM, 0] | [_, 0..MYSQL_GREETING_MAXIMUM, 0, 0] => Match::Maybe,
         _ => Match::No,
+    }
+}
+
+/// As many first bytes of a direction as any signature needs.
+#[derive(Debug, Default)]
+pub(super) struct FirstBytes {
+    bytes: [u8; SIGNATURE_BYTES],
+    length: usize,
+}
+
+impl FirstBytes {
+    /// Adds bytes and shows all so far. Leading line ends are left out, as they are of requests.
+    pub(super) fn add(&mut self, bytes: &[u8]) -> &[u8] {
+        let bytes = if self.length == 0 { skip_line_ends(bytes) } else { bytes };
+        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
+        for (place, byte) in room.iter_mut().zip(bytes) {
+            *place = *byte;
+            self.length += 1;
+        }
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 }
 

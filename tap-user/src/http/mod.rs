@@ -1,11 +1,11 @@
 //! Segments in, exchanges out: HTTP/1.x as an observer sees it.
 //!
 //! ```text
-//! Segment ── observer ─┬─ proxy_protocol   a header before everything else
-//!                      ├─ detect           is it HTTP at all
+//! Segment ── observer ─┬─ preamble ─ proxy_protocol   a header before everything else
+//!                      ├─ detect   is it HTTP at all
 //!                      ├─ stream ─ head    one direction, cut into heads
 //!                      │         └ body ─ chunked   ... and bodies
-//!                      └─ pairing ── Exchange
+//!                      └─ pairing ─ pending ── Exchange
 //! ```
 //!
 //! Pure: an [`Observer`] takes segments and times, and yields exchanges; it knows neither where
@@ -21,9 +21,12 @@ mod chunked;
 mod detect;
 mod exchange;
 mod head;
+mod input;
 mod limits;
 mod observer;
 mod pairing;
+mod pending;
+mod preamble;
 mod proxy_protocol;
 mod stream;
 #[cfg(test)]

@@ -2,13 +2,14 @@
 //! connection speaks at all. It never reads a clock; time is that of the segments.
 
 use super::body::{self, BodyEnd, Piece};
-use super::detect::{self, SIGNATURE_BYTES};
+use super::detect::{self, FirstBytes};
 use super::exchange::{Exchange, Outcome, Protocol, Response, Switch};
 use super::head::RawHead;
+use super::input::Input;
 use super::limits::{Account, Limits, MemoryBudget};
 use super::pairing::Pairing;
-use super::proxy_protocol::{self, Opening};
-use super::stream::{Event, Input, Stream};
+use super::preamble::{Preamble, PreambleStep};
+use super::stream::{Event, Stream};
 use crate::segment::{Close, Content, Direction, GapCause, Segment, Time};
 
 /// Turns of the client that do not look like HTTP, after which a connection that was joined
@@ -131,22 +132,24 @@ impl Observer {
             return;
         }
         self.handle_timeout(time);
-        self.end_blind(direction, time);
         if direction == Direction::ToClient {
             self.pairing.end_of_responses();
         }
         self.pairing.settle();
     }
 
-    /// The connection is over: whatever is pending is yielded.
+    /// The connection is over: whatever is pending is yielded. A response that lasts until the
+    /// end is complete if that end was seen and was no reset.
     pub fn handle_close(&mut self, close: Close, time: Time) {
         if self.over {
             return;
         }
         self.handle_timeout(time);
-        if !close.reset {
-            self.end_blind(Direction::ToServer, time);
-            self.end_blind(Direction::ToClient, time);
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            // A gap at the very end may hold the last chunk: no sign of an abort.
+            if self.stream(direction).ends_in_gap() {
+                self.end_blind(direction, time);
+            }
         }
         self.pairing.close(close, self.to_client.is_malformed());
         self.finish();
@@ -169,7 +172,7 @@ impl Observer {
     }
 
     fn held(&self) -> usize {
-        let preamble = self.preamble.as_ref().map_or(0, |preamble| preamble.bytes.len());
+        let preamble = self.preamble.as_ref().map_or(0, |preamble| preamble.held());
         self.to_server.held().saturating_add(self.to_client.held()).saturating_add(preamble)
     }
 
@@ -188,12 +191,12 @@ impl Observer {
             PreambleStep::More => self.preamble = Some(preamble),
             PreambleStep::Header(addresses) => {
                 self.pairing.set_proxied(addresses);
-                self.preamble = (preamble.left > 0).then_some(preamble);
+                self.preamble = preamble.unless_passed();
             }
-            PreambleStep::Rest => self.preamble = (preamble.left > 0).then_some(preamble),
+            PreambleStep::Rest => self.preamble = preamble.unless_passed(),
             PreambleStep::Absent => {
-                if let Some(mut held) = preamble.held() {
-                    self.observe(Direction::ToServer, &mut held);
+                if let Some(mut begun) = preamble.as_input() {
+                    self.observe(Direction::ToServer, &mut begun);
                 }
             }
         }
@@ -294,7 +297,7 @@ impl Observer {
 
     /// Why a response may come without a request: what the client sent was not understood.
     fn request_fault(&self) -> Option<Outcome> {
-        (self.to_server.is_malformed() || self.to_server.held() > 0).then_some(Outcome::Malformed)
+        (self.to_server.is_malformed() || self.to_server.in_head()).then_some(Outcome::Malformed)
     }
 
     fn interim(&mut self, response: Response, time: Time) {
@@ -368,98 +371,5 @@ impl Observer {
         self.protocol = protocol;
         self.pairing.end(Outcome::Malformed);
         self.finish();
-    }
-}
-
-/// As many first bytes of a direction as any signature needs.
-#[derive(Debug, Default)]
-struct FirstBytes {
-    bytes: [u8; SIGNATURE_BYTES],
-    length: usize,
-}
-
-impl FirstBytes {
-    /// Adds bytes and shows all so far. Leading line ends are left out, as they are of requests.
-    fn add(&mut self, bytes: &[u8]) -> &[u8] {
-        let bytes = if self.length == 0 { detect::skip_line_ends(bytes) } else { bytes };
-        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
-        for (place, byte) in room.iter_mut().zip(bytes) {
-            *place = *byte;
-            self.length += 1;
-        }
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
-/// First bytes of the client that may be a PROXY protocol header.
-#[derive(Debug, Default)]
-struct Preamble {
-    bytes: Vec<u8>,
-    offset: u64,
-    first_byte: Time,
-    /// Bytes of a known header that are still to be passed over.
-    left: u64,
-}
-
-enum PreambleStep {
-    More,
-    Header(Option<proxy_protocol::Addresses>),
-    /// A part of a known header has been passed over.
-    Rest,
-    Absent,
-}
-
-impl Preamble {
-    /// Takes what belongs to the header from `input`; leaves it alone if there is none.
-    fn read(&mut self, input: &mut Input<'_>) -> PreambleStep {
-        if self.left > 0 {
-            self.pass(input);
-            return PreambleStep::Rest;
-        }
-        let bytes = input.bytes();
-        if bytes.is_empty() {
-            return PreambleStep::Absent;
-        }
-        if self.bytes.is_empty() {
-            self.offset = input.offset;
-            self.first_byte = input.time;
-        }
-        let before = self.bytes.len();
-        // Headers are short; what follows the longest address block is not needed to read one.
-        let enough = proxy_protocol::BYTES_NEEDED.saturating_sub(before).min(bytes.len());
-        self.bytes.extend_from_slice(bytes.get(..enough).unwrap_or_default());
-        match proxy_protocol::read(&self.bytes) {
-            Opening::Absent => {
-                self.bytes.truncate(before);
-                PreambleStep::Absent
-            }
-            Opening::Incomplete => {
-                input.skip(enough as u64);
-                PreambleStep::More
-            }
-            Opening::Header { length, addresses } => {
-                self.left = length.saturating_sub(before) as u64;
-                self.bytes.clear();
-                self.pass(input);
-                PreambleStep::Header(addresses)
-            }
-        }
-    }
-
-    fn pass(&mut self, input: &mut Input<'_>) {
-        let length = self.left.min(input.content.length());
-        input.skip(length);
-        self.left -= length;
-    }
-
-    /// Bytes that turned out to be the beginning of something else.
-    fn held(&self) -> Option<Input<'_>> {
-        (!self.bytes.is_empty()).then(|| Input {
-            content: Content::Bytes(&self.bytes),
-            offset: self.offset,
-            time: self.first_byte,
-            at_boundary: true,
-            turn_start: false,
-        })
     }
 }

@@ -9,69 +9,10 @@ use super::body::{BodyEnd, Decoder, Piece};
 use super::detect::{self, Match};
 use super::exchange::Framing;
 use super::head::{EmptyLine, RawHead};
+use super::input::Input;
 use super::limits::Limits;
-use crate::segment::{Content, Direction, GapCause, Segment, Time};
+use crate::segment::{Content, Direction, GapCause, Time};
 use std::borrow::Cow;
-
-/// What is left of a segment.
-#[derive(Debug)]
-pub(super) struct Input<'a> {
-    pub(super) content: Content<'a>,
-    pub(super) offset: u64,
-    pub(super) time: Time,
-    /// The first byte left is the first of a system call or packet.
-    pub(super) at_boundary: bool,
-    /// The first byte left is the first in this direction after bytes in the other one.
-    pub(super) turn_start: bool,
-}
-
-impl<'a> Input<'a> {
-    pub(super) fn new(segment: &Segment<'a>, turn_start: bool) -> Self {
-        Self {
-            content: segment.content,
-            offset: segment.offset,
-            time: segment.time,
-            at_boundary: segment.at_boundary,
-            turn_start,
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.content.length() == 0
-    }
-
-    /// The bytes left; none in a gap.
-    pub(super) fn bytes(&self) -> &'a [u8] {
-        match self.content {
-            Content::Bytes(bytes) => bytes,
-            Content::Gap { .. } => &[],
-        }
-    }
-
-    /// Passes over bytes that belong to no message; a message may still begin behind them.
-    pub(super) fn skip(&mut self, length: u64) {
-        let length = length.min(self.content.length());
-        self.offset = self.offset.saturating_add(length);
-        match &mut self.content {
-            Content::Gap { length: left, .. } => *left -= length,
-            Content::Bytes(bytes) => {
-                let length = usize::try_from(length).unwrap_or(bytes.len());
-                *bytes = bytes.get(length..).unwrap_or_default();
-            }
-        }
-    }
-
-    /// Passes over bytes of a message.
-    fn take(&mut self, length: u64) {
-        self.skip(length);
-        self.at_boundary = false;
-        self.turn_start = false;
-    }
-
-    fn take_all(&mut self) {
-        self.take(self.content.length());
-    }
-}
 
 /// What a stretch of a stream turned out to be.
 #[derive(Debug)]
@@ -242,6 +183,11 @@ impl Stream {
         matches!(&self.state, State::Body(decoder, _) if decoder.is_blind())
     }
 
+    /// Whether the last that came of a blind body was a gap, which may hold its end.
+    pub(super) fn ends_in_gap(&self) -> bool {
+        matches!(&self.state, State::Body(decoder, _) if decoder.ends_in_gap())
+    }
+
     /// Whether the stream stands in a body.
     pub(super) fn in_body(&self) -> bool {
         matches!(self.state, State::Body(..))
@@ -257,6 +203,11 @@ impl Stream {
         }
     }
 
+    /// Whether a head has begun.
+    pub(super) fn in_head(&self) -> bool {
+        matches!(&self.state, State::Head(partial) if !partial.bytes.is_empty())
+    }
+
     /// Ends a blind body from outside; says whether there was one.
     pub(super) fn end_blind(&mut self) -> bool {
         let blind = self.is_blind();
@@ -266,11 +217,12 @@ impl Stream {
         blind
     }
 
-    /// Bytes held of a head that is not complete yet.
+    /// Bytes held of a head or trailer section that is not complete yet.
     pub(super) fn held(&self) -> usize {
         match &self.state {
             State::Head(partial) => partial.bytes.len(),
-            _ => 0,
+            State::Body(decoder, _) => decoder.held(),
+            State::Searching | State::Malformed => 0,
         }
     }
 }

@@ -84,6 +84,16 @@ fn a_blind_body_ends_by_silence() {
 }
 
 #[test]
+fn a_blind_body_is_cut_short_by_a_close_unless_the_gap_may_hold_its_end() {
+    assert_inferred(&blind().close(ClosedBy::Client, true).only(), 7 + 500);
+    let exchange = blind().server("xx").close(ClosedBy::Client, false).only();
+    let close = Close { by: ClosedBy::Client, reset: false };
+    assert_eq!(exchange.outcome, Outcome::Closed(close));
+    let body = exchange.response.unwrap().body;
+    assert_eq!((body.complete, body.end_inferred, body.wire_length), (false, false, 509));
+}
+
+#[test]
 fn a_blind_request_ends_when_the_server_answers() {
     let mut talk = Talk::new();
     talk.client("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nabc");
@@ -205,6 +215,48 @@ fn pipelined_messages_behind_a_loss_are_not_guessed_at() {
             (Some("/b"), Some(200), Outcome::Complete)
         ]
     );
+}
+
+#[test]
+fn a_client_that_pipelines_is_not_guessed_at_even_when_all_is_answered() {
+    let mut talk = Talk::new();
+    talk.client(format!("{GET}{GET}")).server(OK2).server(OK2).taken();
+    talk.gap(ToServer, 28, MISSED).client("GET /b HTTP/1.1\r\n\r\n").server(OK2);
+    let exchanges = talk.client(GET).server(OK2).taken();
+    assert_eq!(
+        briefs(&exchanges),
+        [
+            (Some("/b"), None, Outcome::Lost(MISSED)),
+            (None, Some(200), Outcome::Lost(MISSED)),
+            (Some("/a"), Some(200), Outcome::Complete)
+        ]
+    );
+}
+
+#[test]
+fn requests_before_a_loss_keep_their_responses() {
+    let mut talk = Talk::new();
+    talk.client(GET).gap(ToServer, 30, MISSED).client("GET /c HTTP/1.1\r\n\r\n");
+    talk.server("HTTP/1.1 100 Continue\r\n\r\n").client("GET /d HTTP/1.1\r\n\r\n");
+    let exchange = talk.server(OK2).only();
+    assert_eq!(brief(&exchange), (Some("/a".into()), Some(200), Outcome::Complete));
+    assert_eq!(exchange.interim.len(), 1);
+}
+
+#[test]
+fn an_early_blind_response_goes_on_while_the_request_does() {
+    let mut talk = Talk::new();
+    talk.client("POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nab");
+    talk.server("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nabc");
+    talk.gap(ToClient, 500, SKIPPED).client("cd").server("xx\r\n0\r\n\r\n");
+    assert_inferred(&talk.only(), 7 + 500 + 9);
+}
+
+#[test]
+fn bytes_behind_a_gap_do_not_tell_the_protocol() {
+    let mut talk = Talk::new();
+    talk.gap(ToServer, 10, MISSED).client("\x16\x03\x01 middle");
+    assert_eq!(talk.observer.protocol(), Protocol::Undecided);
 }
 
 #[test]

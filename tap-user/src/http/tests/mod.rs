@@ -261,6 +261,11 @@ fn upgrades_and_tunnels_end_http() {
     assert_eq!(talk.observer.protocol(), Protocol::Switched);
     assert_eq!(talk.client(GET).server(OK2).close(ClosedBy::Client, false).taken(), []);
 
+    // What looks like a second request went to the new protocol.
+    let mut talk = Talk::new();
+    talk.client(format!("GET /ws HTTP/1.1\r\nUpgrade: x\r\n\r\n{GET}"));
+    assert_eq!(talk.server("HTTP/1.1 101 S\r\n\r\n").only().switch, Some(Switch::Upgrade));
+
     let connect = "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n";
     let mut talk = Talk::new();
     let exchange =

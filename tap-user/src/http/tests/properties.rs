@@ -268,7 +268,7 @@ proptest! {
     /// As in the kernel, a hole shows with the next call that is seen in its direction.
     #[test]
     fn nothing_is_paired_wrongly(
-        missed in vec(any::<bool>(), 0..60),
+        missed in vec(proptest::bool::weighted(0.2), 0..90),
         (bodies, chunked, joined) in (any::<bool>(), any::<bool>(), any::<bool>()),
     ) {
         let mut observer = Observer::new(Limits::default(), MemoryBudget::default(), joined);
