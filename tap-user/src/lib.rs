@@ -7,6 +7,7 @@
 //! capture ── Segment ── http ── Exchange ── gateway ── policy ── export
 //! ```
 
+pub mod frame;
 pub mod segment;
 pub mod units;
 
