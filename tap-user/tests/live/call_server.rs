@@ -17,6 +17,8 @@ const ROLE: &str = "GATETAP_TEST_CALL_SERVER";
 /// Begins each line that the server has to tell: its process id, then its addresses.
 const TOLD: &str = "told: ";
 const HEAD_LIMIT: usize = 16 * 1024;
+/// Many small calls, so that two threads often come in each other's way.
+const SMALL: usize = 100;
 /// After this silence a thread that shares a socket looks whether all is there.
 const SILENCE: Duration = Duration::from_millis(30);
 
@@ -195,7 +197,7 @@ fn read_by_two(socket: RawFd, length: usize) -> io::Result<()> {
     let left = AtomicUsize::new(length);
     let take = || {
         while left.load(Ordering::SeqCst) > 0 {
-            if let Ok(count) = recv(socket, &mut [0; 4096], 0) {
+            if let Ok(count) = recv(socket, &mut [0; SMALL], 0) {
                 left.fetch_sub(count, Ordering::SeqCst);
             }
         }

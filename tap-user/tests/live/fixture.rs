@@ -1,6 +1,7 @@
 //! Small helps for every test.
 
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,4 +28,10 @@ pub(crate) fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -
 #[track_caller]
 pub(crate) fn attempt<T, E: Debug>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+/// Lines of a file that contain `text`.
+pub(crate) fn count_lines(path: &Path, text: &str) -> usize {
+    let content = attempt(std::fs::read_to_string(path));
+    content.lines().filter(|line| line.contains(text)).count()
 }
