@@ -2,10 +2,13 @@
 
 mod arguments;
 mod doctor;
+#[cfg_attr(not(feature = "probes"), allow(dead_code, reason = "without a source nothing runs"))]
 mod pipeline;
 #[cfg(feature = "probes")]
 mod run;
+#[cfg_attr(not(feature = "probes"), allow(dead_code, reason = "without a source nothing runs"))]
 mod settings;
+#[cfg_attr(not(feature = "probes"), allow(dead_code, reason = "without a source nothing runs"))]
 mod totals;
 
 use arguments::{Arguments, Command};

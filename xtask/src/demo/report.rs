@@ -20,13 +20,15 @@ pub(super) fn show_lines(lines: &[String]) {
     }
 }
 
-/// The POST, because it has a body on both sides.
+/// The client's POST, because it has a body on both sides and a correlation id.
 ///
 /// # Errors
 /// When there is no record at all.
 pub(super) fn show_one_in_full(records: &[Value]) -> Result<()> {
     heading("One record in full");
-    let post = records.iter().find(|record| mentions(record, "POST"));
+    let post = records
+        .iter()
+        .find(|record| record["request"]["method"] == "POST" && record["leg"] == "client");
     let record = post.or(records.first()).context("gatetap wrote no record")?;
     println!("{record:#}");
     Ok(())
@@ -49,14 +51,4 @@ pub(super) fn show_totals(totals: &Value) -> Result<()> {
 /// On standard output, unlike the progress before it, so that the report can be kept in a file.
 fn heading(text: &str) {
     println!("\n{text}\n{}", "-".repeat(text.len()));
-}
-
-/// Whether `text` is a value anywhere in the record.
-fn mentions(value: &Value, text: &str) -> bool {
-    match value {
-        Value::String(string) => string == text,
-        Value::Array(values) => values.iter().any(|value| mentions(value, text)),
-        Value::Object(fields) => fields.values().any(|value| mentions(value, text)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
 }
