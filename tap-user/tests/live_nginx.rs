@@ -57,7 +57,7 @@ fn at_the_default_cap_prefixes_and_lengths_are_exact() {
     assert_eq!(outcome.total("/bytes/lost"), 0, "totals: {}", outcome.totals);
     assert!(outcome.total("/bytes/skipped") > 0, "bodies beyond the cap are skipped");
     // Nobody gave up, so both sides' own counts add up to all that the gateway moved.
-    let moved = by_clients(&accounts) + by_origin(&site);
+    let moved = traffic::bytes_moved(&accounts) + site::bytes_moved(&site.origin);
     assert_eq!(outcome.total("/bytes/seen"), moved, "totals: {}", outcome.totals);
 }
 
@@ -78,17 +78,6 @@ fn without_failures(mut plans: Vec<Plan>) -> Vec<Plan> {
     let fails = |step: &Step| matches!(step, Step::GiveUp(..) | Step::HalfAHead(_));
     plans.iter_mut().for_each(|plan| plan.steps.retain(|step| !fails(step)));
     plans
-}
-
-fn by_clients(accounts: &[Account]) -> u64 {
-    let received = |account: &Account| account.reply.as_ref().map_or(0, |reply| reply.received());
-    accounts.iter().map(|account| account.sent + received(account)).sum()
-}
-
-fn by_origin(site: &Site) -> u64 {
-    let log = site::log_of(&site.origin, 0);
-    let number = |line: &xtask::rig::LogEntry, variable| line.number(variable).unwrap();
-    log.iter().map(|line| number(line, "request_length") + number(line, "bytes_sent")).sum()
 }
 
 fn report(accounts: &[Account], outcome: &Outcome) {

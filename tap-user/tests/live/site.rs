@@ -95,6 +95,13 @@ pub(crate) fn log_of(nginx: &Nginx, count: usize) -> Vec<LogEntry> {
     attempt(nginx.access_log())
 }
 
+/// Bytes that an nginx received and sent, by its own log.
+pub(crate) fn bytes_moved(nginx: &Nginx) -> u64 {
+    let number = |line: &LogEntry, variable| line.number(variable).unwrap();
+    let moved = |line| number(line, "request_length") + number(line, "bytes_sent");
+    log_of(nginx, 0).iter().map(moved).sum()
+}
+
 /// The gateway: two workers, as Kong configures nginx where it matters to a tap (no sendfile,
 /// kept-alive upstream connections, buffered bodies, and one place each where they are streamed).
 pub(crate) fn gateway_config(ports: &Ports) -> NginxConfig {

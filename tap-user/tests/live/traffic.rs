@@ -220,3 +220,9 @@ pub(crate) fn run(plans: Vec<Plan>, threads: usize) -> Vec<Account> {
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     })
 }
+
+/// Bytes that clients sent and received, by their own count.
+pub(crate) fn bytes_moved(accounts: &[Account]) -> u64 {
+    let received = |account: &Account| account.reply.as_ref().map_or(0, |reply| reply.received());
+    accounts.iter().map(|account| account.sent + received(account)).sum()
+}
