@@ -242,3 +242,16 @@ pub enum Interest {
     /// Its bytes are of no use: the source need not copy them any more.
     Ignore,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Time;
+
+    #[test]
+    fn a_step_of_the_wall_clock_disturbs_no_duration() {
+        let before = Time { monotonic_ns: 1_000, unix_ns: 1_700_000_000_000_000_000 };
+        let after_step = Time { monotonic_ns: 3_500, unix_ns: 1_600_000_000_000_000_000 };
+        assert_eq!(after_step.since(before), 2_500);
+        assert_eq!(before.since(after_step), 0);
+    }
+}

@@ -121,7 +121,7 @@ fn probes() -> Finding {
     let what = match Probes::start(&settings) {
         Ok(_) => "hook set `sockets`: loaded, attached and removed again".to_owned(),
         Err(error) => {
-            let what = format!("hook set `sockets`: {error}");
+            let what = format!("hook set `sockets`: {}", super::with_causes(&error));
             return Finding { works: false, what, advice: PROBES_ADVICE };
         }
     };

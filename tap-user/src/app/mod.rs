@@ -34,6 +34,22 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// An error with all that caused it, each once.
+#[cfg(feature = "probes")]
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let next_text = next.to_string();
+        if !text.contains(&next_text) {
+            text.push_str(": ");
+            text.push_str(&next_text);
+        }
+        cause = next.source();
+    }
+    text
+}
+
 #[cfg(feature = "probes")]
 fn start(settings: settings::Settings) -> Result<ExitCode, Failure> {
     run::run(settings).map(|()| ExitCode::SUCCESS)

@@ -1,9 +1,9 @@
 //! A run: probes at one end, sinks at the other, and the loop between them.
 
-use super::Failure;
 use super::pipeline::Pipeline;
 use super::settings::Settings;
 use super::totals::{Bytes, Kernel, ProcessBytes, Totals};
+use super::{Failure, with_causes};
 use crate::capture::probes::{ProbeSettings, Probes, Traffic};
 use crate::capture::selection::{Found, Selection, scan};
 use crate::export::Exporter;
@@ -48,7 +48,10 @@ pub(super) fn run(settings: Settings) -> Result<(), Failure> {
         body_cap: u32::try_from(settings.limits.body_cap)?,
         ring_bytes: settings.ring_bytes,
     })
-    .map_err(|error| format!("{error}\n`gatetap doctor` tells what is missing and what to do"))?;
+    .map_err(|error| {
+        let causes = with_causes(&error);
+        format!("{causes}\n`gatetap doctor` tells what is missing and what to do")
+    })?;
     announce(&settings.selection, probes.selected());
 
     watch(&mut probes, &mut pipeline, &settings.selection, &stop)?;

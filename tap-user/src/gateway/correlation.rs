@@ -16,6 +16,10 @@ pub const DEFAULT_HEADER: &str = "Kong-Request-ID";
 /// Longest id that is honoured, in bytes; a longer header value is no id.
 const HONOURED_LENGTH_LIMIT: usize = 1_024;
 
+/// Worker processes that are remembered under `uuid#counter`; beyond that all get new UUIDs, which
+/// are as unique as the old ones.
+const WORKER_LIMIT: usize = 4_096;
+
 /// How ids are made, by Kong's own names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Generator {
@@ -112,6 +116,9 @@ impl Correlator {
             Generator::Uuid => Some(Uuid::new_v4().to_string()),
             Generator::UuidCounter => {
                 let pid = connection.process.map_or(0, |process| process.pid);
+                if self.workers.len() >= WORKER_LIMIT {
+                    self.workers.clear();
+                }
                 let worker = self
                     .workers
                     .entry(pid)

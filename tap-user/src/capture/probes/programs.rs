@@ -45,13 +45,13 @@ pub enum ProbeError {
     #[error(transparent)]
     Btf(#[from] BtfError),
     /// The kernel's BTF cannot be used for tracepoints.
-    #[error("the kernel's BTF is not usable: {0}")]
+    #[error("the kernel's BTF is not usable")]
     TracepointBtf(#[from] aya::BtfError),
     /// The object or its maps were refused.
-    #[error("loading was refused: {0} (gatetap needs root, or CAP_BPF and CAP_PERFMON)")]
+    #[error("loading was refused (gatetap needs root, or CAP_BPF and CAP_PERFMON)")]
     Load(#[from] EbpfError),
     /// A program was refused.
-    #[error("the tracepoint `{tracepoint}` was refused: {source}")]
+    #[error("the tracepoint `{tracepoint}` was refused")]
     Program {
         /// Name of the tracepoint.
         tracepoint: &'static str,
@@ -59,7 +59,7 @@ pub enum ProbeError {
         source: Box<ProgramError>,
     },
     /// A map cannot be used.
-    #[error("the map `{map}` cannot be used: {source}")]
+    #[error("the map `{map}` cannot be used")]
     Map {
         /// Name of the map.
         map: &'static str,
