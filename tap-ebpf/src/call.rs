@@ -1,8 +1,7 @@
 //! Which memory the running system call moved: from its number and arguments.
 
-use crate::kernel::{Address, read};
+use crate::kernel::{Address, current_task, read};
 use crate::maps::{MULTIPLE, constant};
-use crate::selection::current_task;
 use aya_ebpf::helpers::generated::bpf_task_pt_regs;
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_probe_read_user};
 use tap_ebpf::{DIRECTION_RECEIVED, MultipleMessages, NO_OFFSET, reason};

@@ -5,17 +5,16 @@
 //! edge at the end are walked over, not copied.
 
 use crate::call::{Memory, VECTOR_LIMIT, forget_multiple, read_user};
-use crate::maps::{EVENTS, SCRATCH, Scratch, count};
-use crate::transfer::count_copied;
-use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_loop, bpf_probe_read_user};
+use crate::event::{self, bare};
+use crate::maps::count;
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::PerCpuArray;
 use core::ffi::{c_long, c_void};
 use core::hint::black_box;
 use tap_ebpf::{
     CHUNK_CAPACITY, EDGE_LENGTH, Event, Process, Socket, event_flag, event_kind, reason,
 };
-
-/// Userspace looks at the ring on its own: a wake-up per event would cost more than all else.
-const NO_WAKEUP: u64 = 1;
 
 /// More steps than any call can need: one per buffer, one per event, and some for the phases.
 const STEP_LIMIT: u32 = 128 * 1024;
@@ -44,9 +43,23 @@ impl Plan {
     }
 }
 
+/// Where an event is put together. `CHUNK_CAPACITY` appears twice because the verifier bounds
+/// place and length of a copy separately.
+#[repr(C)]
+struct Scratch {
+    gather: Gather,
+    event: Event,
+    bytes: [u8; 2 * CHUNK_CAPACITY + EDGE_LENGTH],
+}
+
+/// One scratch area per processor and direction-independent: tracepoint programs of the socket
+/// calls run in process context with preemption off, and softirqs run neither of them.
+#[map]
+static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+
 /// Progress of one call's copying. It lives in the scratch map, not on the stack: the verifier
 /// follows every value of a stack variable through the loop and never comes to an end.
-pub struct Gather {
+struct Gather {
     /// Next entry of the vector, and how many are left.
     vector: u64,
     entries: u64,
@@ -108,71 +121,6 @@ pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
     flush(scratch);
     count_copied(process, scratch.gather.copied);
     Some(())
-}
-
-/// Tells that bytes were moved that cannot be had, and why.
-#[inline(never)]
-pub fn emit_gap(state: &Socket, range: &Range, direction: u8, reason: u8) -> u32 {
-    let event = Event {
-        offset: range.start,
-        length: range.end - range.start,
-        reason,
-        flags: event_flag::CALL_START,
-        ..bare(state, event_kind::DATA, direction)
-    };
-    output_bare(&event)
-}
-
-/// Tells that the peer's stream ended at a place.
-#[inline(always)]
-pub fn emit_end(state: &Socket, place: u64, direction: u8) -> Option<()> {
-    let event = Event { offset: place, ..bare(state, event_kind::END, direction) };
-    output_bare(&event);
-    Some(())
-}
-
-/// Bytes of a stream, from one place up to another.
-pub struct Range {
-    pub start: u64,
-    pub end: u64,
-}
-
-/// An event with nothing but its time and connection.
-#[inline(always)]
-pub fn bare(state: &Socket, kind: u8, direction: u8) -> Event {
-    Event {
-        // SAFETY: has no preconditions.
-        time_ns: unsafe { bpf_ktime_get_ns() },
-        offset: 0,
-        length: 0,
-        head: 0,
-        tail: 0,
-        kind,
-        direction,
-        reason: reason::NONE,
-        flags: 0,
-        padding: 0,
-        identity: state.identity,
-    }
-}
-
-/// Hands an event without bytes to userspace; returns 1 if there was room for it.
-#[inline(always)]
-pub fn output_bare(event: &Event) -> u32 {
-    let is_told = EVENTS.output::<Event>(event, NO_WAKEUP).is_ok();
-    count_output(is_told);
-    u32::from(is_told)
-}
-
-#[inline(always)]
-fn count_output(is_told: bool) {
-    count(|counters| {
-        if is_told {
-            counters.events += 1;
-        } else {
-            counters.reservation_failures += 1;
-        }
-    });
 }
 
 /// Whether the call's first bytes look like the start of a message: a status line, or a method
@@ -343,7 +291,14 @@ fn output(scratch: &Scratch, bytes: u64) {
         let start = (&raw const scratch.event).cast::<u8>();
         core::slice::from_raw_parts(start, size_of::<Event>() + bytes as usize)
     };
-    count_output(EVENTS.output::<[u8]>(record, NO_WAKEUP).is_ok());
+    event::output(record);
+}
+
+/// Adds to the counters of a process.
+#[inline(always)]
+fn count_copied(process: &mut Process, bytes: u64) {
+    process.bytes_copied += bytes;
+    count(|counters| counters.bytes_copied += bytes);
 }
 
 #[inline(always)]

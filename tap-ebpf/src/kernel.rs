@@ -1,7 +1,8 @@
-//! Reading members of kernel structures at the places that userspace found in BTF.
+//! The running task, and members of kernel structures at the places that userspace found in BTF.
 
 use crate::maps::constant;
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel};
 
 /// Address of a kernel structure.
 pub type Address = *const u8;
@@ -43,4 +44,17 @@ pub fn pid_in_namespace(task: Address) -> Option<u32> {
     // 32 is the kernel's own limit of nesting (MAX_PID_NS_LEVEL).
     let place = (level & 31) * constant!(OFFSETS.upid_size) + constant!(OFFSETS.upid_number);
     read(pid, constant!(OFFSETS.pid_numbers) + place)
+}
+
+/// Thread group id of the running task: what userspace calls a process id.
+#[inline(always)]
+pub fn current_process() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+/// The running task.
+#[inline(always)]
+pub fn current_task() -> Address {
+    // SAFETY: has no preconditions.
+    unsafe { bpf_get_current_task_btf() as Address }
 }

@@ -11,6 +11,7 @@
 
 mod call;
 mod copy;
+mod event;
 mod kernel;
 mod maps;
 mod selection;

@@ -1,11 +1,10 @@
 //! Maps and load-time constants: all state that outlives a program run.
 
-use crate::copy::Gather;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use tap_ebpf::{
-    CHUNK_CAPACITY, CallNumbers, Counters, EDGE_LENGTH, Event, ListenerKey, MultipleMessages,
-    NAME_LENGTH, Offsets, Process, Settings, Socket,
+    CallNumbers, Counters, ListenerKey, MultipleMessages, NAME_LENGTH, Offsets, Process, Settings,
+    Socket,
 };
 
 /// Events for userspace. The size is set at load time.
@@ -55,20 +54,6 @@ pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0)
 /// `recvmmsg` and `sendmmsg` calls under way, by thread id.
 #[map]
 pub static MULTIPLE: LruHashMap<u32, MultipleMessages> = LruHashMap::with_max_entries(4_096, 0);
-
-/// Where an event is put together. `CHUNK_CAPACITY` appears twice because the verifier bounds
-/// place and length of a copy separately.
-#[repr(C)]
-pub struct Scratch {
-    pub gather: Gather,
-    pub event: Event,
-    pub bytes: [u8; 2 * CHUNK_CAPACITY + EDGE_LENGTH],
-}
-
-/// One scratch area per processor and direction-independent: tracepoint programs of the socket
-/// calls run in process context with preemption off, and softirqs run neither of them.
-#[map]
-pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 
 /// Set by userspace at load time.
 #[unsafe(no_mangle)]

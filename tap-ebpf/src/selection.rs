@@ -1,23 +1,9 @@
 //! Which processes are looked at: decided here, before any byte is copied.
 
-use crate::kernel::{Address, follow, read, task_network_namespace};
+use crate::kernel::{Address, current_process, current_task, follow, read, task_network_namespace};
 use crate::maps::{ENDED_PROCESSES, LISTENERS, NAMES, PORTS, PROCESSES, constant};
-use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task_btf};
+use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
 use tap_ebpf::{ListenerKey, NAME_LENGTH, Process};
-
-/// Thread group id of the running task: what userspace calls a process id.
-#[inline(always)]
-pub fn current_process() -> u32 {
-    (bpf_get_current_pid_tgid() >> 32) as u32
-}
-
-/// The running task.
-#[inline(always)]
-pub fn current_task() -> Address {
-    // SAFETY: has no preconditions.
-    unsafe { bpf_get_current_task_btf() as Address }
-}
 
 /// A new process is selected if its parent is; a new thread belongs to its process anyway.
 #[inline(always)]

@@ -1,10 +1,9 @@
 //! Sockets from their first sight to their end: identity, state and stream offsets.
 
-use crate::copy::{Range, bare, emit_gap, output_bare};
-use crate::kernel::{Address, follow, read, socket_network_namespace};
+use crate::event::{Range, bare, emit_gap, output_bare, untold};
+use crate::kernel::{Address, current_process, follow, read, socket_network_namespace};
 use crate::maps::{CLOSED, LISTENERS, PORTS, PROCESSES, SOCKETS, constant, count};
-use crate::selection::{current_process, listen};
-use crate::transfer::untold;
+use crate::selection::listen;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_cgroup_id, bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skc_to_tcp_sock,
 };

@@ -1,12 +1,12 @@
 //! One call that moved bytes: whose it is, where in the stream, and how much of it to copy.
 
 use crate::call::{self, Source};
-use crate::copy::{self, Plan, Range};
-use crate::kernel::{Address, pid_in_namespace, read};
+use crate::copy::{self, Plan};
+use crate::event::{Range, emit_end, emit_gap, untold};
+use crate::kernel::{Address, current_process, current_task, pid_in_namespace, read};
 use crate::maps::{PROCESSES, VERDICT_COUNT, VERDICTS, constant, count};
-use crate::selection::{current_process, current_task};
 use crate::socket::{advance, is_shared, lookup_or_join, sequences};
-use tap_ebpf::{DIRECTION_RECEIVED, EDGE_LENGTH, HEAD_ALLOWANCE, Process, Socket, reason, verdict};
+use tap_ebpf::{DIRECTION_RECEIVED, EDGE_LENGTH, HEAD_ALLOWANCE, Socket, reason, verdict};
 
 /// Receive flags of calls that take nothing out of the stream: `MSG_OOB`, `MSG_PEEK` and
 /// `MSG_ERRQUEUE`.
@@ -47,7 +47,7 @@ pub fn try_transfer(socket: Address, result: i32, flags: i32, direction: u8) -> 
         if start < expected || is_shared(socket) {
             return overlapping(state, expected, next, direction);
         }
-        copy::emit_gap(state, &Range { start: expected, end: start }, direction, untold(direction));
+        emit_gap(state, &Range { start: expected, end: start }, direction, untold(direction));
     }
     if moved == 0 {
         return if is_receive { end_of_stream(socket, state, next) } else { None };
@@ -59,7 +59,7 @@ pub fn try_transfer(socket: Address, result: i32, flags: i32, direction: u8) -> 
     };
     match source {
         Source::Hidden(why) => {
-            copy::emit_gap(state, &Range { start, end: next }, direction, why);
+            emit_gap(state, &Range { start, end: next }, direction, why);
             Some(())
         }
         Source::Memory(memory) => {
@@ -76,16 +76,9 @@ fn overlapping(state: &Socket, expected: u64, next: u64, direction: u8) -> Optio
     count(|counters| counters.concurrent += 1);
     if next > expected {
         let range = Range { start: expected, end: next };
-        copy::emit_gap(state, &range, direction, reason::CONCURRENT);
+        emit_gap(state, &range, direction, reason::CONCURRENT);
     }
     Some(())
-}
-
-/// Why bytes of a socket that nobody else uses moved without passing a tracepoint: of the receiving
-/// calls only `splice` does (and `TCP_ZEROCOPY_RECEIVE`, which no gateway uses).
-#[inline(always)]
-pub fn untold(direction: u8) -> u8 {
-    if direction == DIRECTION_RECEIVED { reason::SPLICE } else { reason::OTHER_CALL }
 }
 
 /// How many bytes of the beginning of a call may be copied. Beyond the budget of the turn it is
@@ -116,7 +109,7 @@ fn end_of_stream(socket: Address, state: &Socket, next: u64) -> Option<()> {
     if shutdown & RECEIVE_SHUTDOWN == 0 {
         return None;
     }
-    copy::emit_end(state, next, DIRECTION_RECEIVED)
+    emit_end(state, next, DIRECTION_RECEIVED)
 }
 
 /// Takes userspace's verdict over when there is one.
@@ -143,11 +136,4 @@ fn note_process(state: &mut Socket, group: u32) {
         state.identity.pid = group;
         state.identity.pid_in_namespace = pid_in_namespace(current_task()).unwrap_or(group);
     }
-}
-
-/// Adds to the counters of a process.
-#[inline(always)]
-pub fn count_copied(process: &mut Process, bytes: u64) {
-    process.bytes_copied += bytes;
-    count(|counters| counters.bytes_copied += bytes);
 }
