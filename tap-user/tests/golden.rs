@@ -266,7 +266,10 @@ fn format_names() {
         assert_eq!(name.parse(), Ok(format));
     }
     let error = "xml".parse::<Format>().unwrap_err();
-    assert_eq!(error.to_string(), "format \"xml\" is unknown: use native, kong or tcp-body-log");
+    assert_eq!(
+        error.to_string(),
+        "format \"xml\" is unknown: use native, kong, tcp-body-log, line or indented"
+    );
 }
 
 const HOSTILE: &[&str] = &[

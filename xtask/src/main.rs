@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod build;
 mod demo;
 mod interrupt;
@@ -46,6 +47,9 @@ enum Command {
     #[command(after_help = "Examples:\n  cargo xtask test\n  \
                             GATETAP_REQUIRE_LIVE=1 cargo xtask test   (a skipped live test fails)")]
     Test,
+    /// Measures gatetap beside other programs.
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Command::Build => build::run().map(|_| ()),
         Command::Demo => demo::run(),
         Command::Test => test::run(),
+        Command::Bench(bench) => bench::run(&bench),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -59,6 +59,21 @@ pub(crate) const PROGRAMS_UNDER_TEST: [Package; 3] = [
     Package { name: "wrk", reason: "load in live tests", program: Some("/usr/bin/wrk") },
 ];
 
+/// What `bench read` runs besides.
+pub(crate) const BENCH_PROGRAMS: [Package; 3] = [
+    Package {
+        name: "tcpdump",
+        reason: "makes the capture file",
+        program: Some("/usr/bin/tcpdump"),
+    },
+    Package { name: "tshark", reason: "reads it side by side", program: Some("/usr/bin/tshark") },
+    Package {
+        name: "iproute2",
+        reason: "a network namespace for the traffic",
+        program: Some("/usr/sbin/ip"),
+    },
+];
+
 impl Package {
     pub(crate) fn is_missing(&self) -> bool {
         let program_exists = self.program.is_some_and(|program| Path::new(program).exists());

@@ -20,7 +20,7 @@ const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
 /// When something is missing that this machine does not let us install; the error says what to do.
 pub(crate) fn run() -> Result<()> {
     let toolchain = bpf_toolchain();
-    let programs = programs_under_test();
+    let programs = programs(&PROGRAMS_UNDER_TEST);
     let toolchain = toolchain?;
     programs?;
     step::announce(&format!("Ready: {toolchain}"));
@@ -57,12 +57,12 @@ pub(crate) fn bpf_toolchain() -> Result<Toolchain> {
     Toolchain::find(&project).context("the BPF toolchain was installed but is not found")
 }
 
-/// Finds or installs what demo and live tests run.
+/// Finds or installs programs that a command runs.
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn programs_under_test() -> Result<()> {
-    let missing = missing_of(&PROGRAMS_UNDER_TEST);
+pub(crate) fn programs(needed: &'static [Package]) -> Result<()> {
+    let missing = missing_of(needed);
     if missing.is_empty() {
         return Ok(());
     }
@@ -71,7 +71,7 @@ pub(crate) fn programs_under_test() -> Result<()> {
     }
     let list = missing.iter().map(|package| format!("  {}: {}", package.name, package.reason));
     bail!(
-        "programs for demo and live tests are missing:\n{}\nOn Debian, run:\n  {}",
+        "programs are missing:\n{}\nOn Debian, run:\n  {}",
         list.collect::<Vec<_>>().join("\n"),
         packages::install_command(&missing)
     )

@@ -7,6 +7,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
+use crate::packages::PROGRAMS_UNDER_TEST;
 use crate::{setup, step};
 
 /// A skipped live test is a failure where this is `1`.
@@ -22,7 +23,7 @@ const PACKAGES: [&str; 3] = ["tap-ebpf", "tap-user", "xtask"];
 pub(crate) fn run() -> Result<()> {
     let toolchain = setup::bpf_toolchain();
     let with_probes = toolchain.is_ok();
-    let setup = toolchain.and_then(|_| setup::programs_under_test());
+    let setup = toolchain.and_then(|_| setup::programs(&PROGRAMS_UNDER_TEST));
     if let Err(reason) = &setup {
         eprintln!("\n{reason:#}\n\nUntil then only what needs no kernel is tested.");
     }

@@ -1,0 +1,196 @@
+//! A capture file of real nginx traffic, made in a network namespace of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use xtask::rig::OwnedChild;
+
+use crate::{interrupt, step};
+
+/// Ports inside the namespace, where nobody else is.
+const GATEWAY_PORT: u16 = 8000;
+const UPSTREAM_PORT: u16 = 8081;
+/// How long nginx and tcpdump may take to start or end.
+const LIMIT: Duration = Duration::from_secs(20);
+/// tcpdump's buffer in KiB: large enough that nothing is dropped.
+const BUFFER_KIB: &str = "262144";
+/// Rounds of load at most; each adds tens of megabytes.
+const ROUND_LIMIT: usize = 200;
+/// Large bodies make most of the bytes, small ones most of the exchanges.
+const LOADS: [(&str, &str); 2] = [("/small.json", "1s"), ("/large.bin", "0.2s")];
+
+/// A network namespace, removed in the end.
+struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// With a loopback interface whose packets are as large as on Ethernet.
+    fn create() -> Result<Self> {
+        let name = format!("gatetap-bench-{}", std::process::id());
+        step::run(Command::new("ip").args(["netns", "add", &name]))?;
+        let namespace = Self { name };
+        let set = ["ip", "link", "set", "lo", "mtu", "1500", "gso_max_segs", "1", "up"];
+        step::run(namespace.command(&set).stdout(Stdio::null()))?;
+        Ok(namespace)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]).args(words);
+        command
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let removed = Command::new("ip").args(["netns", "delete", &self.name]).status();
+        if !removed.is_ok_and(|status| status.success()) {
+            eprintln!("    please remove the network namespace {}", self.name);
+        }
+    }
+}
+
+/// Captures at least `bytes` of traffic into a file in `folder`.
+///
+/// # Errors
+/// When a program is missing or fails, or when the kernel dropped packets.
+pub(super) fn make(folder: &Path, bytes: u64) -> Result<PathBuf> {
+    let namespace = Namespace::create()?;
+    let config = write_site(folder)?;
+    let mut nginx = namespace.command(&["/usr/sbin/nginx", "-c"]);
+    let _nginx = OwnedChild::spawn({
+        nginx.arg(&config);
+        nginx
+    })?;
+    let url = format!("http://127.0.0.1:{GATEWAY_PORT}");
+    wait_until("nginx", || {
+        let mut curl = namespace.command(&["curl", "--silent", "--output", "/dev/null", &url]);
+        curl.status().is_ok_and(|status| status.success())
+    })?;
+
+    let file = folder.join("traffic.pcap");
+    let mut tcpdump = start_tcpdump(&namespace, &file)?;
+    for _ in 0..ROUND_LIMIT {
+        for (target, duration) in LOADS {
+            let target = format!("{url}{target}");
+            let load = ["wrk", "-t1", "-c4", "-d", duration, &target];
+            step::run(namespace.command(&load).stdout(Stdio::null()))?;
+        }
+        if size(&file) >= bytes {
+            break;
+        }
+    }
+    stop_tcpdump(&mut tcpdump, folder)?;
+    ensure!(size(&file) >= bytes, "the load did not make {bytes} bytes of traffic");
+    Ok(file)
+}
+
+fn start_tcpdump(namespace: &Namespace, file: &Path) -> Result<OwnedChild> {
+    let filter = format!("tcp port {GATEWAY_PORT}");
+    let mut command = namespace.command(&["tcpdump", "-i", "lo", "-n", "-B", BUFFER_KIB, "-Z"]);
+    command.args(["root", "-w"]).arg(file).arg(filter);
+    let report = fs::File::create(file.with_extension("log"))?;
+    let tcpdump = OwnedChild::spawn({
+        command.stderr(report);
+        command
+    })?;
+    wait_until("tcpdump", || size(file) > 0 || file.exists())?;
+    Ok(tcpdump)
+}
+
+/// Ends tcpdump and reads from its report that nothing was dropped.
+fn stop_tcpdump(tcpdump: &mut OwnedChild, folder: &Path) -> Result<()> {
+    thread::sleep(Duration::from_millis(500));
+    tcpdump.signal(libc::SIGINT)?;
+    ensure!(tcpdump.wait_for_end(LIMIT)?.is_some(), "tcpdump does not end");
+    let report = fs::read_to_string(folder.join("traffic.log"))?;
+    let dropped = report.lines().find(|line| line.ends_with("dropped by kernel"));
+    let dropped = dropped.with_context(|| format!("tcpdump did not report drops: {report}"))?;
+    ensure!(dropped.starts_with("0 "), "{dropped}: the capture is not whole, try again");
+    Ok(())
+}
+
+/// Two bodies, and an nginx in front of another.
+fn write_site(folder: &Path) -> Result<PathBuf> {
+    let place = folder.display();
+    fs::write(folder.join("small.json"), json(4 * 1024))?;
+    fs::write(folder.join("large.bin"), bytes(200 * 1024))?;
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {place}/{kind};"))
+        .concat();
+    let config = format!(
+        "daemon off; worker_processes 1; user root; pid {place}/pid; error_log {place}/error.log;
+         events {{}}
+         http {{ access_log off; {temporary} types {{ application/json json; }} sendfile off;
+         upstream origin {{ server 127.0.0.1:{UPSTREAM_PORT}; keepalive 16; }}
+         server {{ listen 127.0.0.1:{UPSTREAM_PORT}; root {place}; }}
+         server {{ listen 127.0.0.1:{GATEWAY_PORT};
+           location = / {{ return 204; }}
+           location / {{ proxy_pass http://origin; proxy_http_version 1.1;
+                         proxy_set_header Connection \"\"; }} }} }}"
+    );
+    let path = folder.join("nginx.conf");
+    fs::write(&path, config)?;
+    Ok(path)
+}
+
+/// A JSON document of exactly that length.
+fn json(length: usize) -> Vec<u8> {
+    let mut text = String::from("[");
+    for number in 0.. {
+        let entry = format!("{{\"id\":{number},\"name\":\"item {number}\",\"in_stock\":true}},");
+        if text.len() + entry.len() + 2 > length {
+            break;
+        }
+        text.push_str(&entry);
+    }
+    text.pop();
+    let padding = length.saturating_sub(text.len() + 1);
+    text.push_str(&" ".repeat(padding));
+    text.push(']');
+    text.into_bytes()
+}
+
+/// Bytes that no text contains, from a fixed generator (xorshift).
+fn bytes(length: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    })
+    .take(length)
+    .collect()
+}
+
+fn size(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |metadata| metadata.len())
+}
+
+fn wait_until(what: &str, mut is_there: impl FnMut() -> bool) -> Result<()> {
+    let deadline = Instant::now() + LIMIT;
+    while !is_there() {
+        interrupt::check()?;
+        if Instant::now() > deadline {
+            bail!("{what} does not come up");
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_document_is_json_of_the_length_asked_for() {
+        let document = super::json(4096);
+        assert_eq!(document.len(), 4096);
+        assert!(serde_json::from_slice::<serde_json::Value>(&document).is_ok());
+    }
+}

@@ -1,0 +1,28 @@
+//! `cargo xtask bench`: what gatetap costs, measured so that anybody can repeat it.
+
+mod capture;
+mod measure;
+mod read;
+
+use clap::Subcommand;
+
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// Reads a capture file of real nginx traffic, side by side with tshark.
+    ///
+    /// Makes the capture itself, in a network namespace of its own: 4 KiB JSON and 200 KiB bodies,
+    /// 1500-byte packets, nothing dropped. Needs root on Debian.
+    #[command(after_help = "Examples:\n  cargo xtask bench read\n  \
+                            cargo xtask bench read --short   (a small capture: correctness only)")]
+    Read(read::ReadArguments),
+}
+
+/// Runs the chosen bench.
+///
+/// # Errors
+/// When something is missing, fails or is interrupted.
+pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
+    match bench {
+        Bench::Read(arguments) => read::run(arguments),
+    }
+}

@@ -1,0 +1,123 @@
+//! `cargo xtask bench read`: how fast capture files are read, with all bodies, into full records.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde_json::Value;
+
+use super::capture;
+use super::measure::{self, Usage};
+use crate::packages::{BENCH_PROGRAMS, PROGRAMS_UNDER_TEST};
+use crate::{build, setup, step};
+
+/// Size of the capture in bytes, in full and in the short form.
+const FULL_BYTES: u64 = 260_000_000;
+const SHORT_BYTES: u64 = 20_000_000;
+/// Body cap of the measured runs: above every body in the capture.
+const BODY_CAP: &str = "1MiB";
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadArguments {
+    /// A small capture and one run: asserts that all is found, measures nothing worth quoting
+    #[arg(long)]
+    short: bool,
+    /// Runs of each program; the median is shown
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
+    runs: u8,
+}
+
+/// A line of the table.
+struct Row {
+    name: &'static str,
+    usage: Usage,
+    exchanges: u64,
+}
+
+/// Makes the capture, reads it with each program, and prints the table.
+pub(crate) fn run(arguments: &ReadArguments) -> Result<()> {
+    ensure!(setup::is_root(), "the bench makes a network namespace, which needs root");
+    setup::programs(&PROGRAMS_UNDER_TEST)?;
+    setup::programs(&BENCH_PROGRAMS)?;
+    let gatetap = build::run()?;
+
+    let folder = tempfile::Builder::new().prefix("gatetap-bench-").tempdir()?;
+    step::announce("Capturing nginx traffic in a network namespace");
+    let bytes = if arguments.short { SHORT_BYTES } else { FULL_BYTES };
+    let capture = capture::make(folder.path(), bytes)?;
+    let length = fs::metadata(&capture)?.len();
+    eprintln!("    {length} bytes");
+
+    step::announce("Reading it");
+    let runs = if arguments.short { 1 } else { arguments.runs };
+    let ours = read_with_gatetap(&gatetap, &capture, folder.path(), runs)?;
+    let theirs = read_with_tshark(&capture, folder.path(), runs)?;
+    ensure!(
+        ours.exchanges == theirs.exchanges,
+        "gatetap found {} exchanges, tshark {}",
+        ours.exchanges,
+        theirs.exchanges
+    );
+    print_table(&[ours, theirs], length, runs);
+    Ok(())
+}
+
+fn read_with_gatetap(gatetap: &Path, capture: &Path, folder: &Path, runs: u8) -> Result<Row> {
+    let records = folder.join("records.ndjson");
+    let totals = folder.join("totals.json");
+    let mut usages = Vec::new();
+    for _ in 0..runs {
+        // Records are appended.
+        let _ = fs::remove_file(&records);
+        let mut command = Command::new(gatetap);
+        command.arg("read").arg(capture).args(["--body-cap", BODY_CAP, "--no-redact"]);
+        command.args(["--sink", &format!("file:{}", records.display())]);
+        command.arg("--totals-file").arg(&totals);
+        usages.push(measure::run(&mut command)?);
+    }
+    let totals: Value = serde_json::from_slice(&fs::read(&totals)?)?;
+    let number = |place: &str| totals.pointer(place).and_then(Value::as_u64);
+    ensure!(number("/bytes/lost") == Some(0), "bytes were lost: {totals}");
+    ensure!(number("/bytes/skipped") == Some(0), "bytes were skipped: {totals}");
+    let exchanges = number("/exchanges/client").context("no number of exchanges in the totals")?;
+    Ok(Row { name: "gatetap read", usage: middle(usages)?, exchanges })
+}
+
+/// tshark with the fields of a log line only: it writes no bodies.
+fn read_with_tshark(capture: &Path, folder: &Path, runs: u8) -> Result<Row> {
+    let lines = folder.join("tshark.txt");
+    let script = format!(
+        "exec tshark -n -r '{}' -Y http.response -T fields -e http.response_for.uri \
+         -e http.response.code -e http.content_length > '{}'",
+        capture.display(),
+        lines.display()
+    );
+    let run = |_| measure::run(Command::new("sh").args(["-c", &script]));
+    let usages = (0..runs.min(2)).map(run).collect::<Result<Vec<_>>>()?;
+    let exchanges = fs::read_to_string(&lines)?.lines().count() as u64;
+    Ok(Row { name: "tshark (no bodies)", usage: middle(usages)?, exchanges })
+}
+
+fn middle(usages: Vec<Usage>) -> Result<Usage> {
+    measure::median(usages).context("no run")
+}
+
+fn print_table(rows: &[Row], bytes: u64, runs: u8) {
+    println!("\nCapture file of {bytes} bytes, body cap {BODY_CAP}, median of {runs}");
+    println!(
+        "{:20} {:>9} {:>12} {:>9} {:>9} {:>10}",
+        "", "MB/s", "exchanges/s", "wall s", "cpu s", "peak MiB"
+    );
+    for Row { name, usage, exchanges } in rows {
+        let seconds = usage.wall.as_secs_f64();
+        println!(
+            "{name:20} {:9.0} {:12.0} {seconds:9.2} {:9.2} {:10.1}",
+            bytes as f64 / 1e6 / seconds,
+            *exchanges as f64 / seconds,
+            usage.cpu.as_secs_f64(),
+            usage.peak_kib as f64 / 1024.0
+        );
+    }
+}
