@@ -30,8 +30,6 @@ const AF_INET6: u16 = 10;
 const IPPROTO_TCP: u16 = 6;
 /// Bit of `sk_flags` that the kernel sets when the peer's FIN is in sequence (`SOCK_DONE`).
 const SOCK_DONE: u64 = 1 << 1;
-/// `sk_shutdown` when both directions are shut down: the descriptor is being closed.
-const SHUTDOWN_BOTH: u8 = 3;
 
 /// Sequence numbers of a TCP socket.
 #[derive(Clone, Copy)]
@@ -100,12 +98,12 @@ fn on_peer_end(socket: Address, old: i32) -> Option<()> {
     Some(())
 }
 
-/// `close` or `shutdown` of the gateway; the state is announced before the FIN is queued.
+/// `close` or `shutdown` of the gateway; the state is announced before the FIN is queued. After a
+/// `shutdown` it may still read, whatever was shut down.
 fn on_gateway_end(socket: Address) -> Option<()> {
     let state = lookup(socket)?;
     state.flags |= event_flag::GATEWAY_ENDED;
-    let shutdown: u8 = read(socket, constant!(OFFSETS.sock_shutdown))?;
-    if shutdown == SHUTDOWN_BOTH {
+    if file_references(socket)? < i64::from(constant!(OFFSETS.file_one_reference)) {
         tell_close(socket, state);
     }
     state.fin_queued = 1;
@@ -332,14 +330,19 @@ pub fn advance(stream: &mut Stream, sequence: u32) -> u64 {
     before
 }
 
-/// References to the open file of a socket beyond its one descriptor and the running call: more
-/// than none means that another thread may be in a call on it.
+/// Whether another thread may be in a call on the socket: its open file is referred to by more than
+/// a descriptor and the running call.
 #[inline(always)]
 pub fn is_shared(socket: Address) -> bool {
-    let references = || {
-        let owner = follow(socket, constant!(OFFSETS.sock_socket))?;
-        let file = follow(owner, constant!(OFFSETS.socket_file))?;
-        read::<u32>(file, constant!(OFFSETS.file_references))
-    };
-    references().is_none_or(|n| n > constant!(OFFSETS.file_one_reference).wrapping_add(1))
+    let alone = i64::from(constant!(OFFSETS.file_one_reference)) + 1;
+    file_references(socket).is_none_or(|references| references > alone)
+}
+
+/// The kernel's count of references to the open file of a socket: `file_one_reference` for one
+/// descriptor, less once the last one is closed.
+#[inline(always)]
+fn file_references(socket: Address) -> Option<i64> {
+    let owner = follow(socket, constant!(OFFSETS.sock_socket))?;
+    let file = follow(owner, constant!(OFFSETS.socket_file))?;
+    read(file, constant!(OFFSETS.file_references))
 }

@@ -194,6 +194,30 @@ fn namespace_and_control_group_narrow_the_selection() {
     }
 }
 
+/// A listener that was opened by another program, which then became the gateway: the new program
+/// is not selected by what it does, but a scan finds it within a second.
+#[test]
+fn an_inherited_listener_is_found() {
+    const OPEN_AND_BECOME: &str = "use Socket; use Fcntl; my $port = shift; \
+        socket(S, PF_INET, SOCK_STREAM, 0); setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1); \
+        bind(S, sockaddr_in($port, INADDR_LOOPBACK)) or die; listen(S, 64); \
+        fcntl(S, F_SETFD, 0); $ENV{NGINX} = fileno(S) . ';'; exec @ARGV";
+    let _alone = exclusive();
+    if !require_live() {
+        return;
+    }
+    let port = attempt(free_port());
+    let tap = Tap::start(&["--port".to_owned(), port.to_string()]);
+    let by_way_of = ["perl", "-e", OPEN_AND_BECOME, &port.to_string()];
+    let gateway = Isolated::start(port, "early", &by_way_of);
+    thread::sleep(Duration::from_millis(1_200));
+    assert!(gateway.answers_at("found"));
+    let records = raw_records(&tap.stop());
+
+    let last = records.last().unwrap_or_else(|| panic!("no record"));
+    assert_eq!(last["request"]["target"], "/found");
+}
+
 /// An answer that goes on for longer than the age limit is shown as it is, and again at its end.
 #[test]
 fn an_answer_without_end_is_shown_before_it_ends() {
@@ -298,7 +322,7 @@ impl Isolated {
         let folder = attempt(tempfile::Builder::new().prefix("gatetap-live-").tempdir());
         let place = folder.path().display();
         let config = format!(
-            "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log; \
+            "daemon off; pid {place}/pid; error_log {place}/error.log; \
              events {{}} http {{ access_log off; client_body_temp_path {place}/b; \
              proxy_temp_path {place}/p; fastcgi_temp_path {place}/f; uwsgi_temp_path {place}/u; \
              scgi_temp_path {place}/s; server {{ listen 127.0.0.1:{port}; return 200 ok; }} }}"
@@ -322,12 +346,24 @@ impl Isolated {
         assert!(self.answers());
     }
 
-    /// Asks from inside the server's own network namespace.
     fn answers(&self) -> bool {
-        let url = format!("http://{}/{}", SocketAddr::from(([127, 0, 0, 1], self.port)), self.name);
+        self.answers_at(self.name)
+    }
+
+    /// Asks from inside the server's own network namespace.
+    fn answers_at(&self, path: &str) -> bool {
+        let url = format!("http://{}/{path}", SocketAddr::from(([127, 0, 0, 1], self.port)));
         let output = Command::new("nsenter")
             .args([&format!("--net=/proc/{}/ns/net", self.pid()), "curl", "--silent", &url])
             .output();
         attempt(output).stdout == b"ok"
+    }
+}
+
+impl Drop for Isolated {
+    /// In good order, because only the master knows its workers.
+    fn drop(&mut self) {
+        let _ = self.nginx.signal(libc::SIGTERM);
+        let _ = self.nginx.wait_for_end(Duration::from_secs(5));
     }
 }
