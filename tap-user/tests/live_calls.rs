@@ -5,14 +5,16 @@
 mod live;
 
 use live::call_families::{Give, Take};
-use live::call_server::{self, CallServer, Calls, answer};
+use live::call_server::{self, CallServer, Calls, IN_STEPS, answer};
 use live::comparison::{Comparison, Difference, Records, assert_none};
-use live::content::Content;
+use live::content::{Content, DEFAULT_BODY_CAP};
 use live::random::Random;
 use live::record::{Body, Record};
 use live::request::{Payload, Request};
 use live::traffic::{Account, Client, Plan, Step};
 use live::{Tap, exclusive, require_live};
+use std::thread;
+use std::time::Duration;
 
 /// A connection that is served with certain calls, and what the tap cannot see of it.
 struct Case {
@@ -137,6 +139,32 @@ fn a_record_names_the_process_as_it_names_itself() {
     let processes = outcome.records().into_iter().map(|record| record.connection.process.unwrap());
     let pids: Vec<_> = processes.map(|process| (process.pid, process.pid_in_namespace)).collect();
     assert_eq!(pids, vec![(server.pid(), server.own_pid); seen.len()]);
+}
+
+/// Both sides are ended before the server's last read and its close.
+#[test]
+fn a_connection_that_ends_in_steps_is_one_connection() {
+    let _alone = exclusive();
+    if !require_live() {
+        return;
+    }
+    let server = start_server("gt-steps");
+    let tap = Tap::start(&["--pid".to_owned(), server.pid().to_string()]);
+    let request = Request::new("steps".into(), "POST", format!("/100{IN_STEPS}"));
+    let request = request.payload(Payload::Sized(b"the last".to_vec()));
+    let plan = Plan { to: server.addresses[0], steps: vec![Step::AskLast(request)] };
+    let accounts = Client::open(plan).finish();
+    // Longer than the server takes to close.
+    thread::sleep(Duration::from_millis(300));
+    let outcome = tap.stop();
+
+    let [record] = outcome.records().try_into().expect("one record");
+    let mut comparison = Comparison::new("steps", "client");
+    comparison.account(&accounts[0], &record);
+    comparison.bodies(&accounts[0], &record, DEFAULT_BODY_CAP as u64);
+    assert_none(&comparison.into_differences());
+    assert_eq!(outcome.total("/bytes/seen"), moved(&accounts[0]), "totals: {}", outcome.totals);
+    assert_eq!(outcome.totals["connections"], serde_json::json!({"http1": 1}));
 }
 
 /// The server and the clients understand each other: needs no tap.

@@ -4,7 +4,7 @@ use super::attempt;
 use super::call_families::{Give, Take, discard, recv, splice_in};
 use super::random::Random;
 use std::io::{self, BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +21,9 @@ const HEAD_LIMIT: usize = 16 * 1024;
 const SMALL: usize = 100;
 /// After this silence a thread that shares a socket looks whether all is there.
 const SILENCE: Duration = Duration::from_millis(30);
+
+/// Ends a target after whose response the server ends its side, reads, and only then closes.
+pub(crate) const IN_STEPS: &str = "/in-steps";
 
 /// The calls that a connection is served with.
 #[derive(Debug, Clone, Copy)]
@@ -106,39 +109,52 @@ fn accept(calls: Calls, listener: &TcpListener) {
     }
 }
 
-fn serve(Calls(receive, send): Calls, stream: &TcpStream) {
+fn serve(Calls(take, give): Calls, stream: &TcpStream) {
     attempt(stream.set_nodelay(true));
     let socket = stream.as_raw_fd();
     let mut buffer = Vec::new();
-    while let Some(target) = attempt(read_request(receive, socket, &mut buffer)) {
-        let length = target.trim_start_matches('/').parse().unwrap_or(0);
-        attempt(respond(send, socket, &answer(length)));
+    while let Some(target) = attempt(read_request(take, socket, &mut buffer)) {
+        let length = target.trim_start_matches('/').trim_end_matches(IN_STEPS);
+        attempt(respond(give, socket, &answer(length.parse().unwrap_or(0))));
+        if target.ends_with(IN_STEPS) {
+            return attempt(close_in_steps(stream));
+        }
     }
 }
 
+/// As nginx closes when it does not know whether the client will send more. The pause lets the
+/// client's own end come first.
+fn close_in_steps(stream: &TcpStream) -> io::Result<()> {
+    thread::sleep(SILENCE);
+    stream.shutdown(Shutdown::Write)?;
+    let count = recv(stream.as_raw_fd(), &mut [0; SMALL], 0)?;
+    assert_eq!(count, 0, "the client has ended its side");
+    Ok(())
+}
+
 /// Reads a request whole; its target, or `None` at the end of the connection.
-fn read_request(receive: Take, socket: RawFd, buffer: &mut Vec<u8>) -> io::Result<Option<String>> {
-    let Some(head_length) = read_head(receive, socket, buffer)? else {
+fn read_request(take: Take, socket: RawFd, buffer: &mut Vec<u8>) -> io::Result<Option<String>> {
+    let Some(head_length) = read_head(take, socket, buffer)? else {
         return Ok(None);
     };
     let head: Vec<u8> = buffer.drain(..head_length).collect();
     let head = String::from_utf8_lossy(&head).into_owned();
     let field = |line: &str| line.strip_prefix("Content-Length: ").and_then(|n| n.parse().ok());
     let length: usize = head.lines().find_map(field).unwrap_or(0);
-    read_body(receive, socket, buffer, length)?;
+    read_body(take, socket, buffer, length)?;
     Ok(head.split(' ').nth(1).map(str::to_owned))
 }
 
-fn read_head(receive: Take, socket: RawFd, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+fn read_head(take: Take, socket: RawFd, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
     loop {
         if let Some(length) = head_length(buffer) {
             return Ok(Some(length));
         }
-        let count = match receive {
+        let count = match take {
             Take::WaitForAll | Take::Discard | Take::Splice | Take::TwoThreads => {
                 recv_only_head(socket, buffer)?
             }
-            _ => receive.call(socket, buffer)?,
+            _ => take.call(socket, buffer)?,
         };
         if count == 0 {
             return Ok(None);
@@ -160,8 +176,8 @@ fn head_length(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|start| start + 4)
 }
 
-fn read_body(receive: Take, socket: RawFd, buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
-    match receive {
+fn read_body(take: Take, socket: RawFd, buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
+    match take {
         Take::Discard => repeat(length, |left| discard(socket, left)),
         Take::Splice => repeat(length, |left| splice_in(socket, left)),
         Take::WaitForAll if length > 0 => {
@@ -172,7 +188,7 @@ fn read_body(receive: Take, socket: RawFd, buffer: &mut Vec<u8>, length: usize) 
         Take::TwoThreads if length > 0 => read_by_two(socket, length),
         _ => {
             let missing = length.saturating_sub(buffer.len());
-            repeat(missing, |_| receive.call(socket, buffer))?;
+            repeat(missing, |_| take.call(socket, buffer))?;
             buffer.drain(..length);
             Ok(())
         }
@@ -223,13 +239,13 @@ fn set_receive_timeout(socket: RawFd, timeout: Duration) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn respond(send: Give, socket: RawFd, body: &[u8]) -> io::Result<()> {
+fn respond(give: Give, socket: RawFd, body: &[u8]) -> io::Result<()> {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-    match send {
+    match give {
         Give::Sendfile | Give::Splice | Give::IoUring => {
             Give::Write.all(socket, head.as_bytes())?;
-            send.all(socket, body)
+            give.all(socket, body)
         }
-        _ => send.all(socket, &[head.as_bytes(), body].concat()),
+        _ => give.all(socket, &[head.as_bytes(), body].concat()),
     }
 }

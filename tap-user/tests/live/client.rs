@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
@@ -97,6 +97,11 @@ impl Connection {
         reply.content = Content::of(&self.read_body(&head, method)?);
         reply.wire_length = self.taken;
         Ok(reply)
+    }
+
+    /// Tells the gateway that nothing more will come.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        self.stream.get_ref().shutdown(Shutdown::Write)
     }
 
     /// Reads about `length` bytes and forgets them.

@@ -159,7 +159,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn bodies(&mut self, account: &Account, record: &Record, cap: u64) {
+    /// Outcome and bodies, as far as the client knows them.
+    pub(crate) fn bodies(&mut self, account: &Account, record: &Record, cap: u64) {
         let request = record.request.as_ref().map(|request| (&account.content, &request.body));
         let content = account.reply.as_ref().map(|reply| &reply.content);
         let response = content.zip(record.response.as_ref().map(|response| &response.body));

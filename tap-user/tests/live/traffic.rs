@@ -16,6 +16,8 @@ pub(crate) enum Step {
     Ask(Request),
     /// Several requests in one write, then their responses.
     Pipeline(Vec<Request>),
+    /// A request and the end of the client's side, then its response.
+    AskLast(Request),
     /// A request in writes of one byte.
     AskSlowly(Request),
     /// The head with `Expect: 100-continue`; the body after `100 Continue`.
@@ -120,6 +122,11 @@ impl Client {
         match step {
             Step::Ask(request) => {
                 self.connection.write(&request.wire())?;
+                Ok(vec![self.read(request)?])
+            }
+            Step::AskLast(request) => {
+                self.connection.write(&request.wire())?;
+                self.connection.end()?;
                 Ok(vec![self.read(request)?])
             }
             Step::AskSlowly(request) => {
