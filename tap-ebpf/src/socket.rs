@@ -103,7 +103,8 @@ fn on_peer_end(socket: Address, old: i32) -> Option<()> {
 fn on_gateway_end(socket: Address) -> Option<()> {
     let state = lookup(socket)?;
     state.flags |= event_flag::GATEWAY_ENDED;
-    if file_references(socket)? < i64::from(constant!(OFFSETS.file_one_reference)) {
+    let open = i64::from(constant!(OFFSETS.file_one_reference));
+    if file_references(socket).is_some_and(|references| references < open) {
         tell_close(socket, state);
     }
     state.fin_queued = 1;
