@@ -1,6 +1,7 @@
 //! Whoever sees bytes: sources of Segments.
 
 pub mod clock;
+pub mod file;
 pub mod selection;
 
 #[cfg(feature = "probes")]
