@@ -3,9 +3,12 @@
 mod arguments;
 mod doctor;
 mod pipeline;
+mod progress;
+mod read;
 #[cfg(feature = "probes")]
 mod run;
 mod settings;
+mod start;
 mod totals;
 
 use arguments::{Arguments, Command};
@@ -23,6 +26,7 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(run) => settings::for_run(&run).and_then(start),
         Command::Watch(watch) => settings::for_watch(&watch).and_then(start),
+        Command::Read(read) => settings::for_read(&read).and_then(|settings| read::read(&settings)),
         Command::Doctor(doctor) => Ok(doctor::examine(&doctor)),
     };
     outcome.unwrap_or_else(|failure| {
