@@ -2,13 +2,13 @@
 
 mod arguments;
 mod doctor;
-#[cfg_attr(not(feature = "probes"), allow(dead_code, reason = "without a source nothing runs"))]
 mod pipeline;
+mod progress;
+mod read;
 #[cfg(feature = "probes")]
 mod run;
-#[cfg_attr(not(feature = "probes"), allow(dead_code, reason = "without a source nothing runs"))]
 mod settings;
-#[cfg_attr(not(feature = "probes"), allow(dead_code, reason = "without a source nothing runs"))]
+mod start;
 mod totals;
 
 use arguments::{Arguments, Command};
@@ -26,6 +26,7 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(run) => settings::for_run(&run).and_then(start),
         Command::Watch(watch) => settings::for_watch(&watch).and_then(start),
+        Command::Read(read) => settings::for_read(&read).and_then(|settings| read::read(&settings)),
         Command::Doctor(doctor) => Ok(doctor::examine(&doctor)),
     };
     outcome.unwrap_or_else(|failure| {

@@ -1,16 +1,12 @@
 //! A run: probes at one end, sinks at the other, and the loop between them.
 
-use super::pipeline::Pipeline;
+use super::pipeline::{Patience, Pipeline};
 use super::settings::Settings;
-use super::totals::{Bytes, Kernel, ProcessBytes, Totals};
+use super::start;
+use super::totals::{Bytes, Kernel, ProcessBytes, Source, Totals};
 use super::{Failure, with_causes};
 use crate::capture::probes::{ProbeSettings, Probes, Traffic};
 use crate::capture::selection::{Found, Selection, scan};
-use crate::export::Exporter;
-use crate::gateway::Correlator;
-use crate::http::MemoryBudget;
-use crate::policy::Redaction;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -28,24 +24,13 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Watches until a signal arrives.
 pub(super) fn run(settings: Settings) -> Result<(), Failure> {
-    let stop = stop_on_signals()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("gatetap-sinks")
-        .enable_all()
-        .build()?;
-    let redaction = if settings.redact { Redaction::standard() } else { Redaction::none() };
-    let exporter = Exporter::start(runtime.handle(), settings.sinks.clone(), redaction)?;
-    let correlator = Correlator::new(
-        settings.generator,
-        settings.correlation_header.clone(),
-        uuid::Uuid::new_v4().as_u64_pair().0,
-    );
-    let budget = MemoryBudget::new(settings.memory_bytes);
-    let mut pipeline = Pipeline::new(settings.limits.clone(), budget, correlator, exporter);
+    let stop = start::stop_on_signals()?;
+    let runtime = start::sink_threads()?;
+    let run = uuid::Uuid::new_v4().as_u64_pair().0;
+    let mut pipeline = start::pipeline(&runtime, &settings.records, run, Patience::None)?;
     let mut probes = Probes::start(&ProbeSettings {
         selection: settings.selection.clone(),
-        body_cap: u32::try_from(settings.limits.body_cap)?,
+        body_cap: u32::try_from(settings.records.limits.body_cap)?,
         ring_bytes: settings.ring_bytes,
     })
     .map_err(|error| {
@@ -56,17 +41,6 @@ pub(super) fn run(settings: Settings) -> Result<(), Failure> {
 
     watch(&mut probes, &mut pipeline, &settings.selection, &stop)?;
     finish(&settings, probes, pipeline, runtime)
-}
-
-/// Set when the process is asked to end.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // A second signal ends the process at once, should the sinks hang.
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
-    Ok(stop)
 }
 
 fn announce(selection: &Selection, selected: &[Found]) {
@@ -139,17 +113,9 @@ fn finish(
     let bytes = bytes(probes.traffic());
     let kernel = kernel(&probes)?;
     drop(probes);
-    let sinks = runtime.block_on(pipeline.into_exporter().shutdown(SHUTDOWN_DEADLINE));
-    runtime.shutdown_background();
-
-    let sinks = sinks.into_iter().map(Into::into).collect();
-    let totals = Totals { exchanges, bytes, connections, kernel, sinks };
-    eprintln!("{totals}");
-    if let Some(path) = &settings.totals_file {
-        std::fs::write(path, serde_json::to_vec_pretty(&totals)?)
-            .map_err(|error| format!("totals file {}: {error}", path.display()))?;
-    }
-    Ok(())
+    let sinks = start::deliver(runtime, pipeline, SHUTDOWN_DEADLINE);
+    let source = Source::Probes { bytes, kernel };
+    Totals { exchanges, connections, source, sinks }.tell(settings.records.totals_file.as_deref())
 }
 
 fn bytes(traffic: &Traffic) -> Bytes {

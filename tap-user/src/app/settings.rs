@@ -1,7 +1,10 @@
 //! Settings resolved: defaults, then the file, then the command line. All defaults stand here.
 
 use super::Failure;
-use super::arguments::{CommonArguments, RunArguments, SelectionArguments, WatchArguments};
+use super::arguments::{
+    CommonArguments, ReadArguments, RecordArguments, RunArguments, SelectionArguments,
+    WatchArguments,
+};
 use crate::capture::selection::{Selection, control_group_identifier};
 use crate::export::{Format, SinkSpecification};
 use crate::gateway::{DEFAULT_HEADER, Generator};
@@ -9,6 +12,7 @@ use crate::http::{DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_MEMORY_BYTES, 
 use crate::units::{ByteSize, Period};
 use serde::Deserialize;
 use std::io::IsTerminal;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -25,11 +29,30 @@ const NAME_LIMIT: usize = 15;
 
 /// Everything that a run needs.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "probes"), expect(dead_code, reason = "probes alone have these"))]
 pub(crate) struct Settings {
     pub(crate) selection: Selection,
+    pub(crate) ring_bytes: u32,
+    pub(crate) records: RecordSettings,
+}
+
+/// Everything that reading files needs.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadSettings {
+    pub(crate) files: Vec<PathBuf>,
+    /// Ports and addresses of which a packet must have one; without any, all do.
+    pub(crate) ports: Vec<u16>,
+    pub(crate) hosts: Vec<IpAddr>,
+    /// An expression of tcpdump.
+    pub(crate) filter: Option<String>,
+    pub(crate) records: RecordSettings,
+}
+
+/// What becomes of exchanges, wherever they were seen.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordSettings {
     pub(crate) limits: Limits,
     pub(crate) memory_bytes: u64,
-    pub(crate) ring_bytes: u32,
     pub(crate) generator: Generator,
     pub(crate) correlation_header: String,
     pub(crate) redact: bool,
@@ -71,10 +94,23 @@ struct CorrelationFile {
 /// Settings of `gatetap run`; without any sink records go to standard output.
 pub(super) fn for_run(arguments: &RunArguments) -> Result<Settings, Failure> {
     let mut settings = resolve(&arguments.common)?;
-    if settings.sinks.is_empty() {
-        settings.sinks.push("stdout".parse()?);
-    }
+    settings.records.write_somewhere()?;
     Ok(settings)
+}
+
+/// Settings of `gatetap read`; without any sink records go to standard output. Nobody waits for
+/// an exchange in a file, so none is shown before its end.
+pub(super) fn for_read(arguments: &ReadArguments) -> Result<ReadSettings, Failure> {
+    let (mut records, _) = resolve_records(&arguments.records, None)?;
+    records.limits.age_limit_ns = u64::MAX;
+    records.write_somewhere()?;
+    Ok(ReadSettings {
+        files: arguments.files.clone(),
+        ports: arguments.port.clone(),
+        hosts: arguments.host.clone(),
+        filter: arguments.filter.clone(),
+        records,
+    })
 }
 
 /// Settings of `gatetap watch`: standard output carries lines for people.
@@ -86,11 +122,38 @@ pub(super) fn for_watch(arguments: &WatchArguments) -> Result<Settings, Failure>
         (false, true) => Format::ColouredLine,
         (false, false) => Format::Line,
     };
-    settings.sinks.insert(0, lines);
+    settings.records.sinks.insert(0, lines);
     Ok(settings)
 }
 
+impl RecordSettings {
+    fn write_somewhere(&mut self) -> Result<(), Failure> {
+        if self.sinks.is_empty() {
+            self.sinks.push("stdout".parse()?);
+        }
+        Ok(())
+    }
+}
+
 fn resolve(arguments: &CommonArguments) -> Result<Settings, Failure> {
+    let (records, rest) = resolve_records(&arguments.records, arguments.age_limit)?;
+    Ok(Settings {
+        selection: selection(&arguments.selection, rest.select)?,
+        ring_bytes: ring_bytes(arguments.ring_size.or(rest.ring_size))?,
+        records,
+    })
+}
+
+/// What the file says of the source itself.
+struct SourceFile {
+    select: SelectFile,
+    ring_size: Option<ByteSize>,
+}
+
+fn resolve_records(
+    arguments: &RecordArguments,
+    age_limit: Option<Period>,
+) -> Result<(RecordSettings, SourceFile), Failure> {
     let file = match &arguments.config {
         Some(path) => read(path)?,
         None => File::default(),
@@ -102,22 +165,21 @@ fn resolve(arguments: &CommonArguments) -> Result<Settings, Failure> {
     };
     let header = arguments.correlation_header.clone().or(file.correlation.header);
     let sinks = if arguments.sink.is_empty() { file.sinks } else { arguments.sink.clone() };
-    let age_limit = arguments.age_limit.or(file.age_limit).map(|Period(age)| age.as_nanos());
-    Ok(Settings {
-        selection: selection(&arguments.selection, file.select)?,
+    let age_limit = age_limit.or(file.age_limit).map(|Period(age)| age.as_nanos());
+    let settings = RecordSettings {
         limits: Limits {
             body_cap: body_cap(arguments.body_cap.or(file.body_cap))?,
             age_limit_ns: age_limit.map_or(DEFAULT_AGE_LIMIT_NS, saturate),
             ..Limits::default()
         },
         memory_bytes: size(arguments.memory_limit.or(file.memory_limit), DEFAULT_MEMORY_BYTES),
-        ring_bytes: ring_bytes(arguments.ring_size.or(file.ring_size))?,
         generator,
         correlation_header: header.unwrap_or_else(|| DEFAULT_HEADER.to_owned()),
         redact: !arguments.no_redact && file.redact.unwrap_or(true),
         sinks,
         totals_file: arguments.totals_file.clone(),
-    })
+    };
+    Ok((settings, SourceFile { select: file.select, ring_size: file.ring_size }))
 }
 
 /// Reads a settings file; the error names the file, the line and the key.

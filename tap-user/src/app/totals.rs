@@ -1,11 +1,16 @@
 //! What a run saw, skipped, lost and delivered: for people on standard error, for programs as JSON.
 
+use super::Failure;
 use crate::export::SinkTotals;
+use crate::flow::FlowCounters;
+use crate::flow::decode::DecodeCounters;
 use crate::http::{Exchange, Outcome};
 use crate::segment::{Connection, Leg};
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 /// Exchanges by leg. One that was exported unfinished counts once, when it ends.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -17,6 +22,11 @@ pub(super) struct Exchanges {
 }
 
 impl Exchanges {
+    /// Of both legs.
+    pub(super) fn total(&self) -> u64 {
+        self.client + self.upstream
+    }
+
     pub(super) fn count(&mut self, connection: &Connection, exchange: &Exchange) {
         match (exchange.outcome, connection.leg) {
             (Outcome::Ongoing, _) => self.exported_early += 1,
@@ -27,6 +37,7 @@ impl Exchanges {
 }
 
 /// Bytes of the watched connections.
+#[cfg(feature = "probes")]
 #[derive(Debug, Serialize)]
 pub(super) struct Bytes {
     pub(super) seen: u64,
@@ -38,6 +49,7 @@ pub(super) struct Bytes {
 }
 
 /// Counters of the kernel side.
+#[cfg(feature = "probes")]
 #[derive(Debug, Serialize)]
 pub(super) struct Kernel {
     pub(super) events: u64,
@@ -52,6 +64,7 @@ pub(super) struct Kernel {
 }
 
 /// Bytes copied from one process.
+#[cfg(feature = "probes")]
 #[derive(Debug, Serialize)]
 pub(super) struct ProcessBytes {
     pub(super) pid: u32,
@@ -90,34 +103,172 @@ impl From<SinkTotals> for Sink {
 #[derive(Debug, Serialize)]
 pub(super) struct Totals {
     pub(super) exchanges: Exchanges,
-    pub(super) bytes: Bytes,
     pub(super) connections: BTreeMap<&'static str, u64>,
-    pub(super) kernel: Kernel,
+    #[serde(flatten)]
+    pub(super) source: Source,
     pub(super) sinks: Vec<Sink>,
+}
+
+/// What the source itself counted.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Source {
+    /// Kernel probes.
+    #[cfg(feature = "probes")]
+    Probes { bytes: Bytes, kernel: Kernel },
+    /// Packets in files.
+    Packets(Packets),
+}
+
+/// Counters of files, decoding and reassembly.
+#[derive(Debug, Serialize)]
+pub(super) struct Packets {
+    pub(super) files: Vec<ReadFile>,
+    /// Packets left out because they do not match what was asked for.
+    pub(super) filtered: u64,
+    #[serde(serialize_with = "decoding")]
+    pub(super) decoding: DecodeCounters,
+    #[serde(serialize_with = "reassembly")]
+    pub(super) reassembly: FlowCounters,
+}
+
+/// One file.
+#[derive(Debug, Serialize)]
+pub(super) struct ReadFile {
+    pub(super) name: String,
+    pub(super) packets: u64,
+    /// It ends in the middle of a packet.
+    pub(super) truncated: bool,
+    /// Why its rest could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+}
+
+impl Totals {
+    /// Tells people on standard error, and programs in `file`.
+    pub(super) fn tell(&self, file: Option<&Path>) -> Result<(), Failure> {
+        eprintln!("{self}");
+        let Some(path) = file else { return Ok(()) };
+        std::fs::write(path, serde_json::to_vec_pretty(self)?)
+            .map_err(|error| format!("totals file {}: {error}", path.display()).into())
+    }
+}
+
+fn decoding<S: Serializer>(counters: &DecodeCounters, serializer: S) -> Result<S::Ok, S::Error> {
+    let fragments = &counters.fragments;
+    let mut map = serializer.serialize_map(None)?;
+    for (name, count) in [
+        ("frames", counters.frames),
+        ("segments", counters.segments),
+        ("cut_segments", counters.cut),
+        ("not_ip", counters.not_ip),
+        ("not_tcp", counters.not_tcp),
+        ("malformed", counters.malformed),
+        ("fragments", fragments.seen),
+        ("fragments_overlapping", fragments.overlapping),
+        ("fragments_malformed", fragments.malformed),
+        ("datagrams_reassembled", fragments.reassembled),
+        ("datagrams_waiting", counters.datagrams_waiting),
+        ("datagrams_expired", fragments.expired),
+        ("datagrams_evicted", fragments.evicted),
+    ] {
+        map.serialize_entry(name, &count)?;
+    }
+    map.serialize_entry("unsupported_links", &counters.unsupported_links)?;
+    map.end()
+}
+
+fn reassembly<S: Serializer>(counters: &FlowCounters, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(None)?;
+    for (name, count) in flow_counts(counters) {
+        map.serialize_entry(name, &count)?;
+    }
+    map.end()
+}
+
+fn flow_counts(counters: &FlowCounters) -> [(&'static str, u64); 22] {
+    [
+        ("packets", counters.packets),
+        ("bytes", counters.bytes),
+        ("delivered_bytes", counters.delivered_bytes),
+        ("retransmitted_bytes", counters.retransmitted_bytes),
+        ("out_of_order", counters.out_of_order),
+        ("conflicts", counters.conflicts),
+        ("keep_alives", counters.keep_alives),
+        ("holes", counters.holes),
+        ("hole_bytes", counters.hole_bytes),
+        ("cut_bytes", counters.cut_bytes),
+        ("implausible", counters.implausible),
+        ("ignored_resets", counters.ignored_resets),
+        ("stray_bytes", counters.stray_bytes),
+        ("ignored_bytes", counters.ignored_bytes),
+        ("opened", counters.opened),
+        ("opened_mid_stream", counters.opened_mid_stream),
+        ("roles_guessed", counters.roles_guessed),
+        ("resets", counters.resets),
+        ("replaced", counters.replaced),
+        ("idle", counters.idle),
+        ("evictions", counters.evictions),
+        ("pressed", counters.pressed),
+    ]
 }
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Exchanges { client, upstream, .. } = self.exchanges;
         writeln!(f, "exchanges  {} ({client} client, {upstream} upstream)", client + upstream)?;
-        let Bytes { seen, captured, skipped, lost, ignored, .. } = self.bytes;
-        writeln!(
-            f,
-            "bytes      {seen} seen, {captured} captured, {skipped} skipped, {lost} lost, \
-             {ignored} of no interest"
-        )?;
-        for (cause, bytes) in &self.bytes.lost_by_cause {
-            writeln!(f, "  lost     {bytes} {cause}")?;
-        }
         write!(f, "connections")?;
         for (protocol, count) in &self.connections {
             write!(f, " {count} {protocol}")?;
         }
-        let Kernel { events, reservation_failures, .. } = self.kernel;
-        write!(f, "\nkernel     {events} events, {reservation_failures} refused by a full ring")?;
+        match &self.source {
+            #[cfg(feature = "probes")]
+            Source::Probes { bytes, kernel } => write_probes(f, bytes, kernel)?,
+            Source::Packets(packets) => write!(f, "{packets}")?,
+        }
         for sink in &self.sinks {
             let Sink { name, delivered, dropped, .. } = sink;
             write!(f, "\nsink       {name}: {delivered} records delivered, {dropped} dropped")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "probes")]
+fn write_probes(f: &mut fmt::Formatter<'_>, bytes: &Bytes, kernel: &Kernel) -> fmt::Result {
+    let Bytes { seen, captured, skipped, lost, ignored, .. } = bytes;
+    write!(
+        f,
+        "\nbytes      {seen} seen, {captured} captured, {skipped} skipped, {lost} lost, \
+         {ignored} of no interest"
+    )?;
+    for (cause, bytes) in &bytes.lost_by_cause {
+        write!(f, "\n  lost     {bytes} {cause}")?;
+    }
+    let Kernel { events, reservation_failures, .. } = kernel;
+    write!(f, "\nkernel     {events} events, {reservation_failures} refused by a full ring")
+}
+
+impl fmt::Display for Packets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DecodeCounters { frames, segments, not_ip, not_tcp, malformed, .. } = self.decoding;
+        write!(
+            f,
+            "\npackets    {frames} decoded, {} left out by filters; {segments} TCP, \
+             {not_tcp} other IP, {not_ip} without IP, {malformed} malformed",
+            self.filtered
+        )?;
+        for (number, count) in &self.decoding.unsupported_links {
+            write!(f, "\n  unknown  {count} of link type {number}")?;
+        }
+        let FlowCounters { bytes, hole_bytes, cut_bytes, ignored_bytes, .. } = self.reassembly;
+        write!(
+            f,
+            "\nbytes      {bytes} in packets, {hole_bytes} missing, {cut_bytes} cut off, \
+             {ignored_bytes} of no interest"
+        )?;
+        for file in self.files.iter().filter(|file| file.truncated) {
+            write!(f, "\n  cut off  {} ends in the middle of a packet", file.name)?;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
-//! Whoever sees bytes: sources of Segments.
+//! Whoever sees bytes: sources of Segments and Frames.
 
 pub mod clock;
+pub mod file;
+pub mod filter;
 pub mod selection;
 
 #[cfg(feature = "probes")]
