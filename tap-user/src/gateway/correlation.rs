@@ -3,6 +3,7 @@
 //! exchange carries is honoured, otherwise one is derived.
 
 use super::{Correlation, CorrelationSource, Observation};
+use crate::http::content::Contents;
 use crate::http::{Exchange, Headers, Outcome};
 use crate::segment::{Connection, Leg, Time};
 use std::collections::HashMap;
@@ -78,6 +79,7 @@ impl Correlator {
             connection: Arc::clone(connection),
             correlation,
             exchange,
+            contents: Contents::default(),
         }
     }
 

@@ -43,7 +43,7 @@ impl Headers {
     }
 
     /// Names and values as on the wire (names keep their case), in wire order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
         self.fields.iter().map(|(name, value)| (self.bytes(name), self.bytes(value)))
     }
 
@@ -110,6 +110,14 @@ pub struct Body {
     pub malformed: bool,
     /// Trailer fields of a chunked body.
     pub trailers: Headers,
+}
+
+impl Body {
+    /// Whether `bytes` is all of the content.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.complete && self.length == Some(self.bytes.len() as u64)
+    }
 }
 
 impl Default for Body {

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Pure: an [`Observer`] takes segments and times, and yields exchanges; it knows neither where
-//! bytes come from nor what time it is. Its caller asks [`Observer::poll`] after each call and
+//! bytes come from nor what time it is. Content codings are left on; [`content`] undoes them for those
+//! who show bodies. Its caller asks [`Observer::poll`] after each call and
 //! [`Observer::poll_timeout`] when to come back.
 //!
 //! Where nothing is missing, framing follows RFC 9112 strictly. Where bytes are, lengths still
@@ -18,6 +19,7 @@
 
 mod body;
 mod chunked;
+pub mod content;
 mod detect;
 mod exchange;
 mod head;

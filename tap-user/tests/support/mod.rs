@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use gatetap::gateway::{Correlation, CorrelationSource, Observation};
+use gatetap::http::content::Contents;
 use gatetap::http::{Body, Exchange, Framing, Headers, Outcome, Request, Response, Version};
 use gatetap::segment::{Connection, Leg, Listener, Process, Time};
 use std::sync::Arc;
@@ -106,6 +107,7 @@ pub(crate) fn observation(
             switch: None,
             proxied: None,
         },
+        contents: Contents::default(),
     }
 }
 
