@@ -36,6 +36,9 @@ pub enum Format {
 }
 
 impl Format {
+    /// The formats for programs: one JSON object a record.
+    pub const RECORDS: [Self; 3] = [Self::Native, Self::Kong, Self::TcpBodyLog];
+
     /// All formats.
     pub const ALL: [Self; 6] = [
         Self::Native,
