@@ -148,7 +148,7 @@ fn start(exchange: &Exchange) -> Option<Time> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Body, Request, Version};
+    use crate::http::{Anomalies, Body, Request, Version};
     use crate::segment::{Listener, Process};
 
     fn connection(server: &str, leg: Leg) -> Arc<Connection> {
@@ -184,6 +184,7 @@ mod tests {
                 first_byte: time,
                 last_byte: time,
                 body: Body::default(),
+                anomalies: Anomalies::NONE,
             }),
             interim: Vec::new(),
             response: None,

@@ -1,5 +1,6 @@
 //! What the parser yields: a request with its response, or the reason why one of them is absent.
 
+use super::anomaly::Anomalies;
 use crate::segment::{Close, GapCause, Time};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -160,6 +161,8 @@ pub struct Request {
     pub last_byte: Time,
     /// Its content.
     pub body: Body,
+    /// What peers may read differently in head, chunks and trailers.
+    pub anomalies: Anomalies,
 }
 
 /// An interim (1xx) response that preceded the final one.
@@ -196,6 +199,8 @@ pub struct Response {
     pub last_byte: Time,
     /// Its content.
     pub body: Body,
+    /// What peers may read differently in head, chunks and trailers; interim responses included.
+    pub anomalies: Anomalies,
 }
 
 /// Why an exchange was exported, and what may be missing from it.

@@ -5,6 +5,7 @@
 //!                      ├─ detect   is it HTTP at all
 //!                      ├─ stream ─ head    one direction, cut into heads
 //!                      │         └ body ─ chunked   ... and bodies
+//!                      │    (ambiguity notes what peers may read differently)
 //!                      └─ pairing ─ pending ── Exchange
 //! ```
 //!
@@ -17,11 +18,14 @@
 //! add up: for a complete response, the heads of its interim responses, its own head and
 //! `body.wire_length` are the bytes that the server sent.
 
+mod ambiguity;
+mod anomaly;
 mod body;
 mod chunked;
 pub mod content;
 mod detect;
 mod exchange;
+pub mod fuzz;
 mod head;
 mod input;
 mod limits;
@@ -34,6 +38,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use anomaly::{Anomalies, Anomaly};
 pub use exchange::*;
 pub use limits::{
     DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_FIELDS, DEFAULT_HEAD_BYTES,

@@ -4,7 +4,7 @@
 use super::body::ShownBody;
 use crate::export::json::{Object, Shown};
 use crate::gateway::{CorrelationSource, Observation};
-use crate::http::{Exchange, Framing, Outcome, Switch};
+use crate::http::{Anomalies, Exchange, Framing, Outcome, Switch};
 use crate::segment::{ClosedBy, Connection, Leg, Listener, Time};
 use std::net::SocketAddr;
 
@@ -77,6 +77,15 @@ fn switch_name(switch: Switch) -> &'static str {
     match switch {
         Switch::Upgrade => "upgrade",
         Switch::Tunnel => "tunnel",
+    }
+}
+
+/// What peers may read differently; left out if there is nothing.
+pub(super) fn write_anomalies(object: &mut Object<'_>, anomalies: Anomalies) {
+    if !anomalies.is_empty() {
+        object.array("anomalies", |array| {
+            anomalies.iter().for_each(|anomaly| array.item(anomaly.name()));
+        });
     }
 }
 

@@ -54,6 +54,7 @@ fn write_request(object: &mut Object<'_>, request: &Request, redaction: &Redacti
     object.field("offset", request.offset);
     object.field("first_byte", request.first_byte);
     object.field("last_byte", request.last_byte);
+    facts::write_anomalies(object, request.anomalies);
 }
 
 fn write_interim(array: &mut Array<'_>, interim: &[Interim], redaction: &Redaction) {
@@ -77,6 +78,7 @@ fn write_response(object: &mut Object<'_>, response: &Response, redaction: &Reda
     object.field("offset", response.offset);
     object.field("first_byte", response.first_byte);
     object.field("last_byte", response.last_byte);
+    facts::write_anomalies(object, response.anomalies);
 }
 
 fn write_headers(

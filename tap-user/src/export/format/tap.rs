@@ -4,7 +4,7 @@ use super::body::{Bodies, ShownBody};
 use super::{facts, pairs};
 use crate::export::json::Object;
 use crate::gateway::Observation;
-use crate::http::{Exchange, Headers, Version};
+use crate::http::{Anomalies, Exchange, Headers, Version};
 
 /// Where a format carries the correlation id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub(super) fn write(
         }
         facts::write_outcome(object, exchange);
         object.flag("text_altered", is_text_altered(exchange));
+        facts::write_anomalies(object, anomalies(exchange));
         facts::write_connection(object, observation);
         if let Some(request) = &exchange.request {
             object.object("request", |object| {
@@ -45,6 +46,14 @@ pub(super) fn write(
             });
         }
     });
+}
+
+/// Those of both messages.
+fn anomalies(exchange: &Exchange) -> Anomalies {
+    let mut anomalies = Anomalies::NONE;
+    exchange.request.iter().for_each(|request| anomalies.extend(request.anomalies));
+    exchange.response.iter().for_each(|response| anomalies.extend(response.anomalies));
+    anomalies
 }
 
 fn write_message(
