@@ -7,7 +7,7 @@
 
 #![allow(clippy::unwrap_used)] // A vector of another shape fails the test.
 
-use gatetap::http::{Exchange, Limits, MemoryBudget, Observer};
+use gatetap::http::{Anomalies, Anomaly, Exchange, Limits, MemoryBudget, Observer};
 use gatetap::segment::{Close, ClosedBy, Content, Direction, Segment, Time};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -253,4 +253,70 @@ fn libhtp_connections_are_what_their_peers_meant() {
             assert_eq!(seen.iter().map(line).collect::<Vec<_>>(), expected, "{file}");
         }
     }
+}
+
+/// Anomalies of each request with its response.
+fn anomalies(exchange: &Exchange) -> String {
+    let names = |anomalies: Option<Anomalies>| {
+        let names: Vec<_> = anomalies.unwrap_or_default().iter().map(Anomaly::name).collect();
+        names.join(" ")
+    };
+    let request = names(exchange.request.as_ref().map(|request| request.anomalies));
+    let response = names(exchange.response.as_ref().map(|response| response.anomalies));
+    format!("{request} > {response}")
+}
+
+/// What is odd about the messages of some of these connections, read from their bytes by eye.
+const LIBHTP_ANOMALIES: [(&str, &[&str]); 20] = [
+    ("01-get.t", &[" > "]),
+    ("00-adhoc.t", &["bare_line_feed > bare_line_feed"]),
+    (
+        "02-header-test-apache2.t",
+        &["nul_byte whitespace_after_start_line obs_fold whitespace_before_colon \
+           invalid_header_name > "],
+    ),
+    ("31-get-request-line-nul.t", &["nul_byte > "]),
+    ("36-invalid-request-1-invalid-c-l.t", &["invalid_content_length > "]),
+    ("37-invalid-request-2-t-e-and-c-l.t", &["content_length_with_transfer_encoding > "]),
+    ("38-invalid-request-3-invalid-t-e.t", &["chunked_not_last unknown_transfer_encoding > "]),
+    ("41-auth-digest.t", &["obs_fold > "]),
+    (
+        "61-empty-line-between-requests.t",
+        &["missing_host > ", "leading_empty_line missing_host > "],
+    ),
+    ("63-post-chunked-invalid-1.t", &["missing_host > "]),
+    ("64-post-chunked-invalid-2.t", &["missing_host invalid_chunk_size > "]),
+    ("65-post-chunked-invalid-3.t", &["missing_host invalid_chunk_size > "]),
+    ("68-invalid-request-header.t", &["nul_byte missing_colon > "]),
+    (
+        "70-response-invalid-chunk-length.t",
+        &[" > transfer_encoding_in_http_1_0 invalid_chunk_size"],
+    ),
+    (
+        "73-response-te-and-cl.t",
+        &[" > content_length_with_transfer_encoding transfer_encoding_in_http_1_0"],
+    ),
+    ("74-response-multiple-cl.t", &[" > repeated_content_length"]),
+    ("75-response-invalid-cl.t", &[" > invalid_content_length"]),
+    ("77-response-folded-headers.t", &[" > obs_fold", " > transfer_encoding_in_http_1_0"]),
+    ("82-put.t", &[" > "]),
+    ("88-response-multiple-cl-mismatch.t", &[" > differing_content_length"]),
+];
+
+#[test]
+fn libhtp_evasions_are_told() {
+    let vectors = vectors("libhtp_streams.jsonl");
+    let mut different = Vec::new();
+    for (file, expected) in LIBHTP_ANOMALIES {
+        for vector in vectors.iter().filter(|vector| vector["file"] == file) {
+            for size in [usize::MAX, 1, 7] {
+                let seen = observe(&libhtp(vector), size);
+                let seen: Vec<_> = seen.iter().map(anomalies).collect();
+                if seen != expected {
+                    different.push(format!("{file} {size}: {seen:?}"));
+                }
+            }
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
 }

@@ -3,6 +3,7 @@
 use super::totals::Exchanges;
 use crate::export::Exporter;
 use crate::gateway::Correlator;
+use crate::http::content::Contents;
 use crate::http::{Limits, MemoryBudget, Observer, Protocol};
 use crate::segment::{Close, Connection, Happening, Interest, Time};
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ pub(super) struct Pipeline {
 
 /// What becomes of finished exchanges.
 struct Output {
+    /// Bytes of each decoded body that records carry: as many as are captured of a body.
+    content_cap: u64,
     correlator: Correlator,
     exporter: Exporter,
     exchanges: Exchanges,
@@ -51,8 +54,9 @@ impl Pipeline {
         exporter: Exporter,
         patience: Patience,
     ) -> Self {
+        let content_cap = limits.body_cap;
         let exchanges = Exchanges::default();
-        let output = Output { correlator, exporter, exchanges, patience };
+        let output = Output { content_cap, correlator, exporter, exchanges, patience };
         Self { limits, budget, observed: BTreeMap::new(), output, protocols: BTreeMap::new() }
     }
 
@@ -152,7 +156,8 @@ impl Output {
     fn take(&mut self, observed: &mut Observed) {
         while let Some(exchange) = observed.observer.poll() {
             self.exchanges.count(&observed.connection, &exchange);
-            let observation = self.correlator.identify(&observed.connection, exchange);
+            let mut observation = self.correlator.identify(&observed.connection, exchange);
+            observation.contents = Contents::new(self.content_cap);
             match &self.patience {
                 #[cfg(feature = "probes")]
                 Patience::None => self.exporter.export(&observation),

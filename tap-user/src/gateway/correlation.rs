@@ -3,6 +3,7 @@
 //! exchange carries is honoured, otherwise one is derived.
 
 use super::{Correlation, CorrelationSource, Observation};
+use crate::http::content::Contents;
 use crate::http::{Exchange, Headers, Outcome};
 use crate::segment::{Connection, Leg, Time};
 use std::collections::HashMap;
@@ -115,6 +116,7 @@ impl Correlator {
             connection: Arc::clone(connection),
             correlation,
             exchange,
+            contents: Contents::default(),
         }
     }
 
@@ -190,7 +192,7 @@ fn start(exchange: &Exchange) -> Option<Time> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Body, Request, Version};
+    use crate::http::{Anomalies, Body, Request, Version};
     use crate::segment::{Listener, Process};
 
     fn connection(server: &str, leg: Leg) -> Arc<Connection> {
@@ -226,6 +228,7 @@ mod tests {
                 first_byte: time,
                 last_byte: time,
                 body: Body::default(),
+                anomalies: Anomalies::NONE,
             }),
             interim: Vec::new(),
             response: None,

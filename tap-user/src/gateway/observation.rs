@@ -1,6 +1,7 @@
 //! An exchange together with everything that the tap knows about where it happened.
 
 use crate::http::Exchange;
+use crate::http::content::Contents;
 use crate::segment::Connection;
 use std::sync::Arc;
 
@@ -33,4 +34,6 @@ pub struct Observation {
     pub correlation: Option<Correlation>,
     /// The exchange.
     pub exchange: Exchange,
+    /// Its bodies with their codings undone, for whoever shows them.
+    pub contents: Contents,
 }

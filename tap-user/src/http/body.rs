@@ -1,5 +1,7 @@
 //! Message bodies: how their end is told (RFC 9112, section 6.3), and what is kept of them.
 
+use super::ambiguity;
+use super::anomaly::Anomalies;
 use super::chunked::{ChunkStep, Chunked};
 use super::exchange::{Body, Framing, Headers, Response};
 use super::limits::Account;
@@ -94,6 +96,8 @@ pub(super) enum Piece<'a> {
     Content(&'a [u8]),
     /// Bytes that are not content, or of which it is not known.
     Framing(u64),
+    /// The same, with something that peers may read differently.
+    OddFraming(u64, Anomalies),
     /// Content that is not here.
     Gap(u64, GapCause),
     /// Framing and content that are not here: from now on the length is unknown.
@@ -119,7 +123,9 @@ pub(super) fn add(body: &mut Body, piece: &Piece<'_>, cap: u64, memory: &mut Acc
             body.wire_length = body.wire_length.saturating_add(bytes.len() as u64);
             lengthen(body, bytes.len() as u64);
         }
-        Piece::Framing(length) => body.wire_length = body.wire_length.saturating_add(length),
+        Piece::Framing(length) | Piece::OddFraming(length, _) => {
+            body.wire_length = body.wire_length.saturating_add(length);
+        }
         Piece::Gap(length, cause) => {
             count_gap(body, length, cause);
             lengthen(body, length);
@@ -303,29 +309,39 @@ fn step_chunked<'a>(
     (trailer_bytes, trailer_fields): (usize, usize),
 ) -> (Piece<'a>, Option<BodyEnd>) {
     match chunked.step(bytes) {
-        ChunkStep::Framing(length) => (Piece::Framing(length as u64), None),
+        ChunkStep::Framing(length, odd) => (framing(length, odd), None),
         ChunkStep::Content(length) => {
             (Piece::Content(bytes.get(..length).unwrap_or_default()), None)
         }
-        ChunkStep::Malformed => (Piece::Framing(0), Some(BodyEnd::Malformed)),
+        ChunkStep::Malformed(why) => (Piece::OddFraming(0, why.into()), Some(BodyEnd::Malformed)),
         ChunkStep::Trailer { length, last } => {
             if trailer.len().saturating_add(length) > trailer_bytes {
                 return (Piece::Framing(0), Some(BodyEnd::Malformed));
             }
             trailer.extend_from_slice(bytes.get(..length).unwrap_or_default());
-            let end = last.then(|| match trailers(trailer, trailer_fields) {
-                Some(trailers) => BodyEnd::Told(trailers),
-                None => BodyEnd::Malformed,
-            });
-            (Piece::Framing(length as u64), end)
+            if !last {
+                return (Piece::Framing(length as u64), None);
+            }
+            match trailers(trailer, trailer_fields) {
+                Some((trailers, odd)) => (framing(length, odd), Some(BodyEnd::Told(trailers))),
+                None => (Piece::Framing(length as u64), Some(BodyEnd::Malformed)),
+            }
         }
     }
 }
 
-fn trailers(section: &mut Vec<u8>, maximum: usize) -> Option<Headers> {
+fn framing<'a>(length: usize, odd: Anomalies) -> Piece<'a> {
+    let length = length as u64;
+    if odd.is_empty() { Piece::Framing(length) } else { Piece::OddFraming(length, odd) }
+}
+
+fn trailers(section: &mut Vec<u8>, maximum: usize) -> Option<(Headers, Anomalies)> {
     // Nearly always only the empty line.
-    if section.len() <= 2 {
-        return Some(Headers::default());
+    if section == b"\r\n" {
+        return Some((Headers::default(), Anomalies::NONE));
     }
-    super::head::headers(std::mem::take(section), 0, maximum)
+    let mut anomalies = ambiguity::of_bytes(section);
+    let (trailers, odd_lines) = super::head::headers(std::mem::take(section), 0, maximum)?;
+    anomalies.extend(odd_lines);
+    Some((trailers, anomalies))
 }

@@ -3,13 +3,14 @@
 //! Line ends are CRLF or a bare LF, as gateways accept them. Chunk extensions are passed over;
 //! nothing of them is stored, so they need no limit.
 
+use super::anomaly::{Anomalies, Anomaly};
 use super::head::EmptyLine;
 
 /// What a stretch of a chunked body is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ChunkStep {
-    /// So many bytes of sizes, extensions, line ends.
-    Framing(usize),
+    /// So many bytes of sizes, extensions, line ends; what is odd about them.
+    Framing(usize, Anomalies),
     /// So many bytes of content.
     Content(usize),
     /// So many bytes of the trailer section (the empty line at its end included).
@@ -19,8 +20,8 @@ pub(super) enum ChunkStep {
         /// Whether the body ends with them.
         last: bool,
     },
-    /// The next byte cannot be part of a chunked body.
-    Malformed,
+    /// The next byte cannot be part of a chunked body, for this reason.
+    Malformed(Anomaly),
 }
 
 /// Where in a chunked body the stream stands.
@@ -32,6 +33,8 @@ pub(super) enum Chunked {
     Size(u64),
     /// Behind a chunk size: white space and extensions, until the line ends.
     Extension(u64),
+    /// Behind the carriage return that ends the line. Like nginx, nothing but LF may follow.
+    SizeFeed(u64),
     /// Inside the content of a chunk; so many bytes are left (never 0).
     Content(u64),
     /// Behind the content: the line end that belongs to it.
@@ -82,27 +85,60 @@ impl Chunked {
 
     /// Reads framing up to the next content or trailer.
     fn framing(&mut self, bytes: &[u8]) -> ChunkStep {
-        let mut length = 0;
+        let (mut length, mut odd) = (0, Anomalies::NONE);
         for &byte in bytes {
             let Some(next) = self.after(byte) else {
                 // What is valid before the fault is told first; the fault is met again.
-                return if length == 0 { ChunkStep::Malformed } else { ChunkStep::Framing(length) };
+                return if length == 0 {
+                    ChunkStep::Malformed(self.fault())
+                } else {
+                    ChunkStep::Framing(length, odd)
+                };
             };
+            self.note(byte, &mut odd);
             *self = next;
             length += 1;
             if matches!(self, Self::Content(_) | Self::Trailer(_)) {
                 break;
             }
         }
-        ChunkStep::Framing(length)
+        ChunkStep::Framing(length, odd)
+    }
+
+    /// What is odd about a byte that may stand here.
+    fn note(&self, byte: u8, odd: &mut Anomalies) {
+        let in_size_line = matches!(self, Self::Size(_) | Self::Extension(_));
+        match byte {
+            b'\n' if in_size_line || matches!(self, Self::ContentEnd) => {
+                odd.insert(Anomaly::BareLineFeed);
+            }
+            b';' if in_size_line => odd.insert(Anomaly::ChunkExtension),
+            b' ' | b'\t' if matches!(self, Self::Size(_)) => {
+                odd.insert(Anomaly::ChunkSizeWhitespace);
+            }
+            0 => odd.insert(Anomaly::NulByte),
+            _ => {}
+        }
+    }
+
+    /// Why a byte may not stand here.
+    fn fault(&self) -> Anomaly {
+        match self {
+            Self::SizeFeed(_) => Anomaly::BareCarriageReturn,
+            Self::ContentEnd | Self::ContentEndFeed => Anomaly::InvalidChunkEnd,
+            _ => Anomaly::InvalidChunkSize,
+        }
     }
 
     /// The state behind one byte of framing; `None` if it cannot stand here.
     fn after(&self, byte: u8) -> Option<Self> {
         match (self, byte) {
             (Self::Start, _) => hex(byte).map(Self::Size),
-            (&Self::Size(size) | &Self::Extension(size), b'\n') => Some(after_size_line(size)),
-            (&Self::Size(size), b'\r' | b';' | b' ' | b'\t') => Some(Self::Extension(size)),
+            (&Self::Size(size) | &Self::Extension(size) | &Self::SizeFeed(size), b'\n') => {
+                Some(after_size_line(size))
+            }
+            (&Self::Size(size) | &Self::Extension(size), b'\r') => Some(Self::SizeFeed(size)),
+            (&Self::Size(size), b';' | b' ' | b'\t') => Some(Self::Extension(size)),
             (&Self::Size(size), _) => size.checked_mul(16)?.checked_add(hex(byte)?).map(Self::Size),
             (&Self::Extension(size), _) => Some(Self::Extension(size)),
             (Self::ContentEnd, b'\r') => Some(Self::ContentEndFeed),
@@ -135,7 +171,7 @@ mod tests {
         while !wire.is_empty() {
             let now = &wire[..piece.min(wire.len())];
             let length = match chunked.step(now) {
-                ChunkStep::Framing(length) => length,
+                ChunkStep::Framing(length, _) => length,
                 ChunkStep::Content(length) => {
                     content.extend_from_slice(&now[..length]);
                     length
@@ -147,7 +183,7 @@ mod tests {
                     }
                     length
                 }
-                ChunkStep::Malformed => return (content, trailer, taken, Some(false)),
+                ChunkStep::Malformed(_) => return (content, trailer, taken, Some(false)),
             };
             taken += length;
             wire = &wire[length..];

@@ -1,5 +1,6 @@
 //! What the parser yields: a request with its response, or the reason why one of them is absent.
 
+use super::anomaly::Anomalies;
 use crate::segment::{Close, GapCause, Time};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -43,7 +44,7 @@ impl Headers {
     }
 
     /// Names and values as on the wire (names keep their case), in wire order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
         self.fields.iter().map(|(name, value)| (self.bytes(name), self.bytes(value)))
     }
 
@@ -112,6 +113,14 @@ pub struct Body {
     pub trailers: Headers,
 }
 
+impl Body {
+    /// Whether `bytes` is all of the content.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.complete && self.length == Some(self.bytes.len() as u64)
+    }
+}
+
 impl Default for Body {
     fn default() -> Self {
         Self {
@@ -152,6 +161,8 @@ pub struct Request {
     pub last_byte: Time,
     /// Its content.
     pub body: Body,
+    /// What peers may read differently in head, chunks and trailers.
+    pub anomalies: Anomalies,
 }
 
 /// An interim (1xx) response that preceded the final one.
@@ -188,6 +199,8 @@ pub struct Response {
     pub last_byte: Time,
     /// Its content.
     pub body: Body,
+    /// What peers may read differently in head, chunks and trailers; interim responses included.
+    pub anomalies: Anomalies,
 }
 
 /// Why an exchange was exported, and what may be missing from it.

@@ -4,6 +4,8 @@
 //! that the gateway accepted, and one that it refused does no harm. So lines end with CRLF or LF,
 //! a field name is anything up to the colon, and values are bytes.
 
+use super::ambiguity;
+use super::anomaly::{Anomalies, Anomaly};
 use super::detect::is_token;
 use super::exchange::{Body, Headers, Request, Response, Version};
 use crate::segment::Time;
@@ -70,6 +72,8 @@ pub(super) struct RawHead<'a> {
     pub(super) turn_start: bool,
     /// The first byte began a system call or packet.
     pub(super) at_boundary: bool,
+    /// Empty lines preceded it.
+    pub(super) behind_empty_lines: bool,
 }
 
 impl RawHead<'_> {
@@ -78,34 +82,59 @@ impl RawHead<'_> {
         let (line, line_length) = start_line(&self.bytes)?;
         let line = request_line(line)?;
         let (method, target, version) = (line.method, line.target, line.version);
+        let mut anomalies = self.anomalies(line_length);
+        let head_length = self.bytes.len() as u64;
+        let (headers, odd_lines) = headers(self.bytes.into_owned(), line_length, fields)?;
+        anomalies.extend(odd_lines);
+        anomalies.extend(ambiguity::of_request_fields(&headers, version));
+        anomalies.note(Anomaly::UnknownVersion, line.is_unknown_version);
         Some(Request {
             method,
             target,
             version,
-            head_length: self.bytes.len() as u64,
+            head_length,
             offset: self.offset,
             first_byte: self.first_byte,
             last_byte: self.last_byte,
-            headers: headers(self.bytes.into_owned(), line_length, fields)?,
+            headers,
             body: Body::default(),
+            anomalies,
         })
     }
 
     /// Reads a response; its body is still empty. `None` if it is none, or has too many fields.
     pub(super) fn response(self, fields: usize) -> Option<Response> {
         let (line, line_length) = start_line(&self.bytes)?;
-        let StatusLine { version, status, reason } = status_line(line)?;
+        let StatusLine { version, is_unknown_version, status, reason } = status_line(line)?;
+        let mut anomalies = self.anomalies(line_length);
+        let head_length = self.bytes.len() as u64;
+        let (headers, odd_lines) = headers(self.bytes.into_owned(), line_length, fields)?;
+        anomalies.extend(odd_lines);
+        anomalies.extend(ambiguity::of_response_fields(&headers, version));
+        anomalies.note(Anomaly::UnknownVersion, is_unknown_version);
         Some(Response {
             status,
             reason,
             version,
-            head_length: self.bytes.len() as u64,
+            head_length,
             offset: self.offset,
             first_byte: self.first_byte,
             last_byte: self.last_byte,
-            headers: headers(self.bytes.into_owned(), line_length, fields)?,
+            headers,
             body: Body::default(),
+            anomalies,
         })
+    }
+}
+
+impl RawHead<'_> {
+    /// Of line ends and the start line; `line_length` is the latter's.
+    fn anomalies(&self, line_length: usize) -> Anomalies {
+        let mut anomalies = ambiguity::of_bytes(&self.bytes);
+        let line = self.bytes.get(..line_length).unwrap_or_default();
+        anomalies.extend(ambiguity::of_start_line(line));
+        anomalies.note(Anomaly::LeadingEmptyLine, self.behind_empty_lines);
+        anomalies
     }
 }
 
@@ -119,6 +148,7 @@ struct RequestLine {
     method: String,
     target: Vec<u8>,
     version: Version,
+    is_unknown_version: bool,
 }
 
 /// `method SP target SP version`; runs of spaces and spaces inside the target are let through.
@@ -131,15 +161,18 @@ fn request_line(line: &[u8]) -> Option<RequestLine> {
     if method.is_empty() || !method.iter().copied().all(is_token) || target.is_empty() {
         return None;
     }
+    let (version, is_unknown_version) = version(last.trim_ascii_start())?;
     Some(RequestLine {
         method: String::from_utf8_lossy(method).into_owned(),
         target: target.to_vec(),
-        version: version(last.trim_ascii_start())?,
+        version,
+        is_unknown_version,
     })
 }
 
 struct StatusLine {
     version: Version,
+    is_unknown_version: bool,
     status: u16,
     reason: Vec<u8>,
 }
@@ -156,26 +189,34 @@ fn status_line(line: &[u8]) -> Option<StatusLine> {
     }
     let status = std::str::from_utf8(digits).ok()?.parse().ok().filter(|status| *status >= 100)?;
     let reason = reason.strip_prefix(b" ").unwrap_or(reason).to_vec();
-    Some(StatusLine { version: version(first)?, status, reason })
+    let (version, is_unknown_version) = version(first)?;
+    Some(StatusLine { version, is_unknown_version, status, reason })
 }
 
-/// A minor version that is not known counts as the highest known one (RFC 9110, section 2.5).
-fn version(bytes: &[u8]) -> Option<Version> {
+/// A minor version that is not known counts as the highest known one (RFC 9110, section 2.5); says
+/// whether it is one of those.
+fn version(bytes: &[u8]) -> Option<(Version, bool)> {
     match bytes.strip_prefix(b"HTTP/1.")? {
-        b"0" => Some(Version::Http10),
-        [b'1'..=b'9'] | [b'0'..=b'9', b'0'..=b'9'] => Some(Version::Http11),
+        b"0" => Some((Version::Http10, false)),
+        b"1" => Some((Version::Http11, false)),
+        [b'2'..=b'9'] | [b'0'..=b'9', b'0'..=b'9'] => Some((Version::Http11, true)),
         _ => None,
     }
 }
 
 /// Reads the field lines of `raw` from `start` on, up to an empty line or the end. `None` if
-/// there are more than `maximum`.
-pub(super) fn headers(mut raw: Vec<u8>, start: usize, maximum: usize) -> Option<Headers> {
-    let fields = match fast_fields(raw.get(start..)?, start) {
-        Some(fields) => fields,
+/// there are more than `maximum`. Well-formed lines have no anomalies.
+pub(super) fn headers(
+    mut raw: Vec<u8>,
+    start: usize,
+    maximum: usize,
+) -> Option<(Headers, Anomalies)> {
+    let (fields, anomalies) = match fast_fields(raw.get(start..)?, start) {
+        Some(fields) => (fields, Anomalies::NONE),
         None => tolerant_fields(&mut raw, start),
     };
-    (fields.len() <= maximum).then(|| Headers::new(raw.into_boxed_slice(), fields))
+    let headers = (fields.len() <= maximum).then(|| Headers::new(raw.into_boxed_slice(), fields));
+    headers.map(|headers| (headers, anomalies))
 }
 
 /// Places of a name and its value.
@@ -212,8 +253,8 @@ fn range(start: usize, length: usize) -> Option<Range<u32>> {
 /// Field lines of any kind: a line without a colon is a name without a value; a line that begins
 /// with white space goes on with the value before it, its line end replaced by spaces
 /// (RFC 9112, section 5.2).
-fn tolerant_fields(raw: &mut [u8], start: usize) -> Vec<Field> {
-    let mut fields: Vec<Field> = Vec::new();
+fn tolerant_fields(raw: &mut [u8], start: usize) -> (Vec<Field>, Anomalies) {
+    let (mut fields, mut anomalies) = (Vec::<Field>::new(), Anomalies::NONE);
     let mut place = start;
     while let Some(line) = raw.get(place..).filter(|rest| !rest.is_empty()) {
         let feed = line.iter().position(|&byte| byte == b'\n');
@@ -226,14 +267,18 @@ fn tolerant_fields(raw: &mut [u8], start: usize) -> Vec<Field> {
         }
         match fields.last_mut().filter(|_| folded) {
             Some((_, value)) => {
+                anomalies.insert(Anomaly::LineFolding);
                 unfold(raw, value, place);
                 value.end = u32::try_from(place.saturating_add(text_length)).unwrap_or(value.end);
             }
-            None => fields.extend(field(text, place)),
+            None => {
+                anomalies.extend(field_anomalies(text, folded));
+                fields.extend(field(text, place));
+            }
         }
         place = place.saturating_add(length);
     }
-    fields
+    (fields, anomalies)
 }
 
 /// Blanks the line end between a value and its continuation at `place`. An empty value starts at
@@ -248,6 +293,21 @@ fn unfold(raw: &mut [u8], value: &mut Range<u32>, place: usize) {
     if let Some(between) = raw.get_mut(value.end as usize..place) {
         between.fill(b' ');
     }
+}
+
+/// What is odd about one field line without its end; `folded` if it begins with white space.
+fn field_anomalies(text: &[u8], folded: bool) -> Anomalies {
+    let mut anomalies = Anomalies::NONE;
+    let Some(colon) = text.iter().position(|&byte| byte == b':') else {
+        return Anomaly::MissingColon.into();
+    };
+    let name = text.get(..colon).unwrap_or_default();
+    let bare = name.trim_ascii();
+    anomalies.note(Anomaly::WhitespaceAfterStartLine, folded);
+    anomalies.note(Anomaly::WhitespaceBeforeColon, name.trim_ascii_end() != name);
+    let is_token = !bare.is_empty() && bare.iter().copied().all(is_token);
+    anomalies.note(Anomaly::InvalidHeaderName, !is_token);
+    anomalies
 }
 
 /// One field line without its end.
@@ -277,6 +337,7 @@ mod tests {
             last_byte: Time::default(),
             turn_start: true,
             at_boundary: true,
+            behind_empty_lines: false,
         }
     }
 
@@ -287,7 +348,7 @@ mod tests {
 
     fn tolerant(lines: &[u8]) -> Vec<(String, String)> {
         let mut raw = lines.to_vec();
-        let fields = tolerant_fields(&mut raw, 0);
+        let (fields, _) = tolerant_fields(&mut raw, 0);
         pairs(&Headers::new(raw.into_boxed_slice(), fields))
     }
 
@@ -362,7 +423,7 @@ mod tests {
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(tolerant(lines), expected);
-        let headers = headers(lines.to_vec(), 0, 8).unwrap();
+        let (headers, _) = headers(lines.to_vec(), 0, 8).unwrap();
         assert_eq!(pairs(&headers), expected);
     }
 

@@ -5,21 +5,27 @@
 //!                      ├─ detect   is it HTTP at all
 //!                      ├─ stream ─ head    one direction, cut into heads
 //!                      │         └ body ─ chunked   ... and bodies
+//!                      │    (ambiguity notes what peers may read differently)
 //!                      └─ pairing ─ pending ── Exchange
 //! ```
 //!
 //! Pure: an [`Observer`] takes segments and times, and yields exchanges; it knows neither where
-//! bytes come from nor what time it is. Its caller asks [`Observer::poll`] after each call and
+//! bytes come from nor what time it is. Content codings are left on; [`content`] undoes them for those
+//! who show bodies. Its caller asks [`Observer::poll`] after each call and
 //! [`Observer::poll_timeout`] when to come back.
 //!
 //! Where nothing is missing, framing follows RFC 9112 strictly. Where bytes are, lengths still
 //! add up: for a complete response, the heads of its interim responses, its own head and
 //! `body.wire_length` are the bytes that the server sent.
 
+mod ambiguity;
+mod anomaly;
 mod body;
 mod chunked;
+pub mod content;
 mod detect;
 mod exchange;
+pub mod fuzz;
 mod head;
 mod input;
 mod limits;
@@ -32,6 +38,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use anomaly::{Anomalies, Anomaly};
 pub use exchange::*;
 pub use limits::{
     DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_FIELDS, DEFAULT_HEAD_BYTES,

@@ -1,5 +1,6 @@
 //! An exchange that is not finished: its parts as far as they came.
 
+use super::anomaly::Anomalies;
 use super::body::{self, BodyEnd, InvalidLength, Piece};
 use super::exchange::{Body, Exchange, Framing, Interim, Outcome, Request, Response, Switch};
 use super::limits::{Account, MemoryBudget};
@@ -18,6 +19,7 @@ pub(super) struct Pending {
     /// The request's body goes on.
     request_open: bool,
     interim: Vec<Interim>,
+    interim_anomalies: Anomalies,
     response: Option<Response>,
     /// The response's body goes on.
     response_open: bool,
@@ -40,6 +42,7 @@ impl Pending {
             request: None,
             request_open: false,
             interim: Vec::new(),
+            interim_anomalies: Anomalies::NONE,
             response: None,
             response_open: false,
             fault: None,
@@ -92,6 +95,7 @@ impl Pending {
     ) -> bool {
         self.response_open = begin_body(&mut response.body, framing);
         self.begin_message(response.head_length, framing.is_err());
+        response.anomalies.extend(self.interim_anomalies);
         self.response = Some(response);
         self.response_open
     }
@@ -109,6 +113,7 @@ impl Pending {
             return false;
         }
         self.begin_message(response.head_length, false);
+        self.interim_anomalies.extend(response.anomalies);
         self.interim.push(Interim {
             status: response.status,
             headers: response.headers,
@@ -134,21 +139,26 @@ impl Pending {
         time: Time,
         cap: u64,
     ) -> Option<&Body> {
-        let (body, last_byte, open) = match direction {
+        let (body, last_byte, open, anomalies) = match direction {
             Direction::ToServer => {
                 let request = self.request.as_mut()?;
-                (&mut request.body, &mut request.last_byte, &mut self.request_open)
+                let Request { body, last_byte, anomalies, .. } = request;
+                (body, last_byte, &mut self.request_open, anomalies)
             }
             Direction::ToClient => {
                 let response = self.response.as_mut()?;
-                (&mut response.body, &mut response.last_byte, &mut self.response_open)
+                let Response { body, last_byte, anomalies, .. } = response;
+                (body, last_byte, &mut self.response_open, anomalies)
             }
         };
         if !*open {
             return None;
         }
         body::add(body, piece, cap, &mut self.memory);
-        if *piece != Piece::Framing(0) {
+        if let Piece::OddFraming(_, odd) = piece {
+            anomalies.extend(*odd);
+        }
+        if !matches!(piece, Piece::Framing(0) | Piece::OddFraming(0, _)) {
             *last_byte = time;
         }
         let end = end?;

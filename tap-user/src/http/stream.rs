@@ -148,6 +148,7 @@ impl Stream {
         let (piece, end) = decoder.step(input.content, input.at_boundary, trailer_limits);
         input.take(match piece {
             Piece::Content(bytes) => bytes.len() as u64,
+            Piece::OddFraming(length, _) => length,
             Piece::Framing(length) | Piece::Gap(length, _) | Piece::Hidden(length, _) => length,
         });
         match end {
@@ -235,6 +236,7 @@ struct PartialHead {
     first_byte: Time,
     turn_start: bool,
     at_boundary: bool,
+    behind_empty_lines: bool,
     scanner: EmptyLine,
 }
 
@@ -246,6 +248,7 @@ impl Default for PartialHead {
             first_byte: Time::default(),
             turn_start: false,
             at_boundary: false,
+            behind_empty_lines: false,
             scanner: EmptyLine::InLine,
         }
     }
@@ -261,6 +264,7 @@ impl PartialHead {
     ) -> Option<Event<'a>> {
         if self.bytes.is_empty() {
             let head = detect::skip_line_ends(bytes);
+            self.behind_empty_lines |= head.len() < bytes.len();
             input.skip((bytes.len() - head.len()) as u64);
             if head.is_empty() {
                 return None;
@@ -306,6 +310,7 @@ impl PartialHead {
             last_byte: time,
             turn_start: self.turn_start,
             at_boundary: self.at_boundary,
+            behind_empty_lines: self.behind_empty_lines,
         }
     }
 }

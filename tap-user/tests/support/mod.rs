@@ -2,7 +2,10 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use gatetap::gateway::{Correlation, CorrelationSource, Observation};
-use gatetap::http::{Body, Exchange, Framing, Headers, Outcome, Request, Response, Version};
+use gatetap::http::content::Contents;
+use gatetap::http::{
+    Anomalies, Body, Exchange, Framing, Headers, Outcome, Request, Response, Version,
+};
 use gatetap::segment::{Connection, Leg, Listener, Process, Time};
 use std::sync::Arc;
 
@@ -66,6 +69,7 @@ pub(crate) fn request(method: &str, target: &[u8], fields: &[(&str, &str)], body
         first_byte: BEGIN,
         last_byte: after(1_000_000),
         body,
+        anomalies: Anomalies::NONE,
     }
 }
 
@@ -80,6 +84,7 @@ pub(crate) fn response(status: u16, reason: &str, fields: &[(&str, &str)], body:
         first_byte: after(13_000_000),
         last_byte: after(16_400_000),
         body,
+        anomalies: Anomalies::NONE,
     }
 }
 
@@ -106,6 +111,7 @@ pub(crate) fn observation(
             switch: None,
             proxied: None,
         },
+        contents: Contents::default(),
     }
 }
 

@@ -1,93 +1,159 @@
-//! How a captured body is shown: as text where it is text, else in base64.
+//! How a captured body is shown: with its codings undone, as text where it is text, else in
+//! base64.
 
 use crate::export::json::{Base64, Object};
-use crate::http::Body;
+use crate::gateway::Observation;
+use crate::http::content::{Content, Converted, charset_of, to_text};
+use crate::http::{Body, Headers};
 
-/// The captured bytes as a record carries them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Captured<'a> {
+/// The bytes that a record carries.
+#[derive(Debug, PartialEq, Eq)]
+enum Carried<'a> {
     /// UTF-8. Where the capture stops in the middle of a character, that character is left out.
     Text(&'a str),
+    /// Text that was in another charset.
+    Converted(Converted),
     /// Anything else.
     Binary(&'a [u8]),
 }
 
-impl<'a> Captured<'a> {
-    /// What a record shows of a body.
-    pub(super) fn of(body: &'a Body) -> Self {
-        match str::from_utf8(&body.bytes) {
-            Ok(text) => Self::Text(text),
-            Err(error) => body
-                .bytes
-                .get(..error.valid_up_to())
-                // No error length: the bytes stop inside a character that was right so far.
-                .filter(|whole| error.error_len().is_none() && !whole.is_empty() && is_cut(body))
-                .and_then(|whole| str::from_utf8(whole).ok())
-                .map_or(Self::Binary(&body.bytes), Self::Text),
-        }
-    }
+/// A body as a record shows it.
+#[derive(Debug)]
+pub(super) struct ShownBody<'a> {
+    pub(super) body: &'a Body,
+    /// What its codings are, and what became of them.
+    pub(super) content: &'a Content,
+    carried: Carried<'a>,
+    /// Bytes that `carried` stands for.
+    length: usize,
+}
 
-    /// Number of body bytes that the record carries.
-    pub(super) fn length(self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
+/// Both bodies of an exchange; looked at once, however many places of a record ask.
+#[derive(Debug)]
+pub(super) struct Bodies<'a> {
+    pub(super) request: Option<ShownBody<'a>>,
+    pub(super) response: Option<ShownBody<'a>>,
+}
+
+impl<'a> Bodies<'a> {
+    pub(super) fn of(observation: &'a Observation) -> Self {
+        let Observation { exchange, contents, .. } = observation;
+        Self {
+            request: exchange.request.as_ref().map(|request| {
+                ShownBody::new(&request.headers, &request.body, contents.request(request))
+            }),
+            response: exchange.response.as_ref().map(|response| {
+                ShownBody::new(&response.headers, &response.body, contents.response(response))
+            }),
         }
     }
 }
 
-/// Whether the body goes on beyond the captured bytes, or may do so.
-fn is_cut(body: &Body) -> bool {
-    !body.complete || body.length != Some(body.bytes.len() as u64)
-}
+impl<'a> ShownBody<'a> {
+    fn new(headers: &Headers, body: &'a Body, content: &'a Content) -> Self {
+        let (bytes, is_whole) = match &content.decoded {
+            Some(decoded) => (decoded.as_slice(), body.is_whole() && !content.truncated),
+            None => (body.bytes.as_slice(), body.is_whole()),
+        };
+        // A body that could not be decoded is no text, whatever its charset.
+        let charset = charset_of(headers).filter(|_| content.error.is_none());
+        let converted = charset.and_then(|charset| to_text(charset, bytes, is_whole));
+        let (carried, length) = match converted {
+            Some(converted) => (Carried::Converted(converted), bytes.len()),
+            None => carried(bytes, is_whole),
+        };
+        Self { body, content, carried, length }
+    }
 
-/// Whether it is known that there is no content at all.
-pub(super) fn is_empty(body: &Body) -> bool {
-    body.bytes.is_empty() && body.length == Some(0)
-}
+    /// Bytes of the body, as coded, that the record stands for.
+    pub(super) fn captured(&self) -> usize {
+        if self.content.decoded.is_some() { self.body.bytes.len() } else { self.length }
+    }
 
-/// Writes `body`, and `body_encoding` beside it where it is base64: the way of Runscope's API,
-/// taken for the `kong` format too. Nothing where nothing was captured.
-pub(super) fn write_with_encoding(object: &mut Object<'_>, body: &Body) {
-    match Captured::of(body) {
-        Captured::Text("") => {}
-        Captured::Text(text) => object.field("body", text),
-        Captured::Binary(bytes) => {
-            object.field("body", Base64(bytes));
-            object.field("body_encoding", "base64");
+    /// Bytes of content that the record stands for, where codings were undone.
+    pub(super) fn decoded_length(&self) -> Option<usize> {
+        self.content.decoded.is_some().then_some(self.length)
+    }
+
+    /// The charset that the text was in, if not UTF-8.
+    pub(super) fn charset(&self) -> Option<&str> {
+        match &self.carried {
+            Carried::Converted(converted) => Some(&converted.charset),
+            _ => None,
         }
     }
+
+    /// The content as far as it is here, in its own charset.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.content.decoded.as_deref().unwrap_or(&self.body.bytes)
+    }
+
+    /// Whether it is known that there is no content at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.bytes.is_empty() && self.body.length == Some(0)
+    }
+
+    /// Writes the member `text`, or `base64` where it is no text; none where nothing is here.
+    pub(super) fn write(&self, object: &mut Object<'_>) {
+        match &self.carried {
+            Carried::Text("") => {}
+            Carried::Text(text) => object.field("text", *text),
+            Carried::Converted(converted) => object.field("text", converted.text.as_str()),
+            Carried::Binary(bytes) => object.field("base64", Base64(bytes)),
+        }
+    }
+
+    /// Writes `body`, and `body_encoding` beside it where it is base64: the way of Runscope's
+    /// API, taken for the `kong` format too. Nothing where nothing was captured.
+    pub(super) fn write_with_encoding(&self, object: &mut Object<'_>) {
+        match &self.carried {
+            Carried::Text("") => {}
+            Carried::Text(text) => object.field("body", *text),
+            Carried::Converted(converted) => object.field("body", converted.text.as_str()),
+            Carried::Binary(bytes) => {
+                object.field("body", Base64(bytes));
+                object.field("body_encoding", "base64");
+            }
+        }
+    }
+}
+
+/// What is shown of `bytes`, and how many of them.
+fn carried(bytes: &[u8], is_whole: bool) -> (Carried<'_>, usize) {
+    let text = match str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) => bytes
+            .get(..error.valid_up_to())
+            // No error length: the bytes stop inside a character that was right so far.
+            .filter(|text| error.error_len().is_none() && !text.is_empty() && !is_whole)
+            .and_then(|text| str::from_utf8(text).ok()),
+    };
+    text.map_or((Carried::Binary(bytes), bytes.len()), |text| (Carried::Text(text), text.len()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn body(bytes: &[u8], length: u64) -> Body {
-        Body { bytes: bytes.to_vec(), length: Some(length), ..Body::default() }
-    }
-
     #[test]
     fn text_cut_inside_a_character_ends_at_the_last_whole_one() {
         // U+20AC is E2 82 AC.
-        let cut = body(b"price \xe2\x82", 30);
-        assert_eq!(Captured::of(&cut), Captured::Text("price "));
-        assert_eq!(Captured::of(&cut).length(), 6);
+        assert_eq!(carried(b"price \xe2\x82", false), (Carried::Text("price "), 6));
     }
 
     #[test]
     fn a_whole_body_that_ends_inside_a_character_is_binary() {
-        let whole = body(b"price \xe2\x82", 8);
-        assert_eq!(Captured::of(&whole), Captured::Binary(b"price \xe2\x82"));
+        let bytes = b"price \xe2\x82";
+        assert_eq!(carried(bytes, true), (Carried::Binary(bytes), 8));
     }
 
     #[test]
     fn a_cut_character_alone_is_kept_as_binary() {
-        assert_eq!(Captured::of(&body(b"\xe2\x82", 30)), Captured::Binary(b"\xe2\x82"));
+        assert_eq!(carried(b"\xe2\x82", false), (Carried::Binary(b"\xe2\x82"), 2));
     }
 
     #[test]
     fn an_invalid_byte_before_the_cut_makes_it_binary() {
-        assert_eq!(Captured::of(&body(b"a\xffb", 30)), Captured::Binary(b"a\xffb"));
+        assert_eq!(carried(b"a\xffb", false), (Carried::Binary(b"a\xffb"), 3));
     }
 }

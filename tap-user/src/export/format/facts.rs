@@ -1,10 +1,10 @@
 //! What gatetap knows beyond the message itself, with the same keys in every format: at the top
 //! of a native record, under the one key `tap` in the formats of others.
 
-use super::body::Captured;
+use super::body::ShownBody;
 use crate::export::json::{Object, Shown};
 use crate::gateway::{CorrelationSource, Observation};
-use crate::http::{Body, Exchange, Framing, Outcome, Switch};
+use crate::http::{Anomalies, Exchange, Framing, Outcome, Switch};
 use crate::segment::{ClosedBy, Connection, Leg, Listener, Time};
 use std::net::SocketAddr;
 
@@ -80,6 +80,15 @@ fn switch_name(switch: Switch) -> &'static str {
     }
 }
 
+/// What peers may read differently; left out if there is nothing.
+pub(super) fn write_anomalies(object: &mut Object<'_>, anomalies: Anomalies) {
+    if !anomalies.is_empty() {
+        object.array("anomalies", |array| {
+            anomalies.iter().for_each(|anomaly| array.item(anomaly.name()));
+        });
+    }
+}
+
 /// The member `connection`: which connection, whose, and the exchange's place on it.
 pub(super) fn write_connection(object: &mut Object<'_>, observation: &Observation) {
     let (connection, exchange) = (&*observation.connection, &observation.exchange);
@@ -124,14 +133,15 @@ fn write_address(object: &mut Object<'_>, key: &'static str, address: SocketAddr
 }
 
 /// How much of a body there was, how much of it is here, and why the rest is not.
-pub(super) fn write_body_facts(object: &mut Object<'_>, body: &Body) {
+pub(super) fn write_body_facts(object: &mut Object<'_>, shown: &ShownBody<'_>) {
+    let body = shown.body;
     object.field("framing", framing_name(body.framing));
     if let Framing::ContentLength(length) = body.framing {
         object.field("content_length", length);
     }
     object.optional("length", body.length);
     object.field("wire_length", body.wire_length);
-    object.field("captured", Captured::of(body).length());
+    object.field("captured", shown.captured());
     object.nonzero("skipped", body.skipped);
     object.nonzero("lost", body.lost);
     object.optional("lost_cause", body.lost_cause.map(|cause| cause.name()));
@@ -139,6 +149,20 @@ pub(super) fn write_body_facts(object: &mut Object<'_>, body: &Body) {
     object.flag("end_inferred", body.end_inferred);
     object.flag("memory_limited", body.memory_limited);
     object.flag("malformed", body.malformed);
+    write_content_facts(object, shown);
+}
+
+/// What codings the body had, and whether they are undone.
+fn write_content_facts(object: &mut Object<'_>, shown: &ShownBody<'_>) {
+    let content = shown.content;
+    if !shown.is_empty() {
+        object.optional("content_coding", content.content_coding.as_deref());
+        object.optional("transfer_coding", content.transfer_coding.as_deref());
+    }
+    object.optional("decoded_length", shown.decoded_length());
+    object.flag("decoded_truncated", content.truncated);
+    object.optional("decoding_error", content.error.map(|error| error.name()));
+    object.optional("charset", shown.charset());
 }
 
 fn framing_name(framing: Framing) -> &'static str {

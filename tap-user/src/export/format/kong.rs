@@ -2,9 +2,10 @@
 //! service, tries…) is left out; what Kong tells in headers is taken from there; what is
 //! gatetap's own stands under the one key `tap`.
 
+use super::body::Bodies;
 use super::pairs::Pairs;
+use super::tap;
 use super::url::{self, Url};
-use super::{body, tap};
 use crate::export::json::{Lossy, Object, Shown, milliseconds, object};
 use crate::gateway::Observation;
 use crate::http::{Exchange, Request, Response};
@@ -16,15 +17,20 @@ const NOT_PROXIED: i64 = -1;
 /// Appends the record without its terminator.
 pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
     let exchange = &observation.exchange;
+    let bodies = Bodies::of(observation);
     object(out, |object| {
         if let Some(request) = &exchange.request {
             object.object("request", |object| {
                 write_request(object, observation, request, redaction);
+                bodies.request.iter().for_each(|shown| shown.write_with_encoding(object));
             });
         }
         if let Some(response) = &exchange.response {
             object.optional("upstream_status", header(response, "x-kong-upstream-status"));
-            object.object("response", |object| write_response(object, response, redaction));
+            object.object("response", |object| {
+                write_response(object, response, redaction);
+                bodies.response.iter().for_each(|shown| shown.write_with_encoding(object));
+            });
         }
         object.object("latencies", |object| write_latencies(object, exchange));
         object.field("client_ip", Shown(observation.connection.client.ip()));
@@ -34,7 +40,7 @@ pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut 
         if let Some(correlation) = &observation.correlation {
             object.field("correlation_id", correlation.id.as_str());
         }
-        tap::write(object, observation, tap::CorrelationId::Elsewhere);
+        tap::write(object, observation, &bodies, tap::CorrelationId::Elsewhere);
     });
 }
 
@@ -55,7 +61,6 @@ fn write_request(
         Pairs::of_headers(&request.headers, redaction).write(object);
     });
     object.field("size", request.head_length.saturating_add(request.body.wire_length));
-    body::write_with_encoding(object, &request.body);
 }
 
 fn write_response(object: &mut Object<'_>, response: &Response, redaction: &Redaction) {
@@ -64,7 +69,6 @@ fn write_response(object: &mut Object<'_>, response: &Response, redaction: &Reda
         Pairs::of_headers(&response.headers, redaction).write(object);
     });
     object.field("size", response.head_length.saturating_add(response.body.wire_length));
-    body::write_with_encoding(object, &response.body);
 }
 
 /// Whole milliseconds: what Kong says of itself and of the upstream, and the client's view.

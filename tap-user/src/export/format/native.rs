@@ -1,27 +1,34 @@
 //! gatetap's own record: everything that is known of an exchange, both legs, bytes exactly.
 
-use super::body::Captured;
+use super::body::{Bodies, ShownBody};
 use super::facts;
-use crate::export::json::{Array, Base64, Exact, Object, object};
+use crate::export::json::{Array, Exact, Object, object};
 use crate::gateway::Observation;
-use crate::http::{Body, Exchange, Headers, Interim, Request, Response};
+use crate::http::{Exchange, Headers, Interim, Request, Response};
 use crate::policy::Redaction;
 
 /// Appends the record without its terminator.
 pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
     let exchange = &observation.exchange;
+    let bodies = Bodies::of(observation);
     object(out, |object| {
         write_identity(object, observation);
         facts::write_outcome(object, exchange);
         facts::write_connection(object, observation);
         if let Some(request) = &exchange.request {
-            object.object("request", |object| write_request(object, request, redaction));
+            object.object("request", |object| {
+                write_request(object, request, redaction);
+                write_body(object, bodies.request.as_ref(), redaction);
+            });
         }
         if !exchange.interim.is_empty() {
             object.array("interim", |array| write_interim(array, &exchange.interim, redaction));
         }
         if let Some(response) = &exchange.response {
-            object.object("response", |object| write_response(object, response, redaction));
+            object.object("response", |object| {
+                write_response(object, response, redaction);
+                write_body(object, bodies.response.as_ref(), redaction);
+            });
         }
         object.object("durations_ns", |object| write_durations(object, exchange));
     });
@@ -47,7 +54,7 @@ fn write_request(object: &mut Object<'_>, request: &Request, redaction: &Redacti
     object.field("offset", request.offset);
     object.field("first_byte", request.first_byte);
     object.field("last_byte", request.last_byte);
-    write_body(object, &request.body, redaction);
+    facts::write_anomalies(object, request.anomalies);
 }
 
 fn write_interim(array: &mut Array<'_>, interim: &[Interim], redaction: &Redaction) {
@@ -71,7 +78,7 @@ fn write_response(object: &mut Object<'_>, response: &Response, redaction: &Reda
     object.field("offset", response.offset);
     object.field("first_byte", response.first_byte);
     object.field("last_byte", response.last_byte);
-    write_body(object, &response.body, redaction);
+    facts::write_anomalies(object, response.anomalies);
 }
 
 fn write_headers(
@@ -90,16 +97,13 @@ fn write_headers(
     });
 }
 
-fn write_body(object: &mut Object<'_>, body: &Body, redaction: &Redaction) {
+fn write_body(object: &mut Object<'_>, shown: Option<&ShownBody<'_>>, redaction: &Redaction) {
+    let Some(shown) = shown else { return };
     object.object("body", |object| {
-        facts::write_body_facts(object, body);
-        match Captured::of(body) {
-            Captured::Text("") => {}
-            Captured::Text(text) => object.field("text", text),
-            Captured::Binary(bytes) => object.field("base64", Base64(bytes)),
-        }
-        if !body.trailers.is_empty() {
-            write_headers(object, "trailers", &body.trailers, redaction);
+        facts::write_body_facts(object, shown);
+        shown.write(object);
+        if !shown.body.trailers.is_empty() {
+            write_headers(object, "trailers", &shown.body.trailers, redaction);
         }
     });
 }

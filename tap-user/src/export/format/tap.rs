@@ -1,9 +1,10 @@
 //! The one key `tap` under which the formats of others carry what is gatetap's own.
 
+use super::body::{Bodies, ShownBody};
 use super::{facts, pairs};
 use crate::export::json::Object;
 use crate::gateway::Observation;
-use crate::http::{Body, Exchange, Headers, Version};
+use crate::http::{Anomalies, Exchange, Headers, Version};
 
 /// Where a format carries the correlation id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +16,12 @@ pub(super) enum CorrelationId {
 }
 
 /// Writes the member `tap`.
-pub(super) fn write(object: &mut Object<'_>, observation: &Observation, place: CorrelationId) {
+pub(super) fn write(
+    object: &mut Object<'_>,
+    observation: &Observation,
+    bodies: &Bodies<'_>,
+    place: CorrelationId,
+) {
     let exchange = &observation.exchange;
     object.object("tap", |object| {
         object.field("id", observation.id.as_str());
@@ -26,29 +32,42 @@ pub(super) fn write(object: &mut Object<'_>, observation: &Observation, place: C
         }
         facts::write_outcome(object, exchange);
         object.flag("text_altered", is_text_altered(exchange));
+        facts::write_anomalies(object, anomalies(exchange));
         facts::write_connection(object, observation);
         if let Some(request) = &exchange.request {
-            write_message(object, "request", request.version, &request.headers, &request.body);
+            object.object("request", |object| {
+                write_message(object, request.version, &request.headers, bodies.request.as_ref());
+            });
         }
         if let Some(response) = &exchange.response {
-            write_message(object, "response", response.version, &response.headers, &response.body);
+            object.object("response", |object| {
+                let shown = bodies.response.as_ref();
+                write_message(object, response.version, &response.headers, shown);
+            });
         }
     });
 }
 
+/// Those of both messages.
+fn anomalies(exchange: &Exchange) -> Anomalies {
+    let mut anomalies = Anomalies::NONE;
+    exchange.request.iter().for_each(|request| anomalies.extend(request.anomalies));
+    exchange.response.iter().for_each(|response| anomalies.extend(response.anomalies));
+    anomalies
+}
+
 fn write_message(
     object: &mut Object<'_>,
-    key: &'static str,
     version: Version,
     headers: &Headers,
-    body: &Body,
+    shown: Option<&ShownBody<'_>>,
 ) {
-    object.object(key, |object| {
-        object.field("version", version.as_str());
-        let omitted = headers.len().saturating_sub(pairs::LIMIT) as u64;
-        object.nonzero("headers_omitted", omitted);
-        object.object("body", |object| facts::write_body_facts(object, body));
-    });
+    object.field("version", version.as_str());
+    let omitted = headers.len().saturating_sub(pairs::LIMIT) as u64;
+    object.nonzero("headers_omitted", omitted);
+    if let Some(shown) = shown {
+        object.object("body", |object| facts::write_body_facts(object, shown));
+    }
 }
 
 /// Whether the target or a header holds bytes that are no UTF-8, which these formats cannot

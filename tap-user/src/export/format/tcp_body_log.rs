@@ -1,9 +1,10 @@
 //! The record of the `tcp-body-log` plugin, which is the message of Kong's former `runscope`
 //! plugin; what is gatetap's own stands under the one key `tap`.
 
+use super::body::{Bodies, ShownBody};
 use super::pairs::Pairs;
+use super::tap;
 use super::url::Url;
-use super::{body, tap};
 use crate::export::json::{Object, Seconds, Shown, object};
 use crate::gateway::Observation;
 use crate::http::{Exchange, Request, Response};
@@ -14,33 +15,40 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 /// Appends the record without its terminator.
 pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
     let exchange = &observation.exchange;
+    let bodies = Bodies::of(observation);
     object(out, |object| {
         if let Some(request) = &exchange.request {
             let url = Url::of(request, observation.connection.server);
             object.object("request", |object| {
                 object.optional("url", url);
-                write_request(object, request, redaction);
+                write_request(object, request, bodies.request.as_ref(), redaction);
             });
         }
         if let Some(response) = &exchange.response {
             object.object("response", |object| {
-                write_response(object, response, exchange, redaction);
+                write_response(object, response, bodies.response.as_ref(), redaction);
+                write_response_times(object, response, exchange);
             });
         }
-        tap::write(object, observation, tap::CorrelationId::Here);
+        tap::write(object, observation, &bodies, tap::CorrelationId::Here);
     });
 }
 
-fn write_request(object: &mut Object<'_>, request: &Request, redaction: &Redaction) {
+fn write_request(
+    object: &mut Object<'_>,
+    request: &Request,
+    shown: Option<&ShownBody<'_>>,
+    redaction: &Redaction,
+) {
     object.field("method", request.method.as_str());
     object.object("headers", |object| {
         Pairs::of_headers(&request.headers, redaction).write(object);
     });
-    body::write_with_encoding(object, &request.body);
+    shown.iter().for_each(|shown| shown.write_with_encoding(object));
     object.field("timestamp", Seconds(request.first_byte.unix_ns));
     object.object("form", |object| {
-        if is_form(request) {
-            Pairs::of_arguments(&request.body.bytes).write(object);
+        if let Some(shown) = shown.filter(|_| is_form(request)) {
+            Pairs::of_arguments(shown.bytes()).write(object);
         }
     });
 }
@@ -53,7 +61,7 @@ fn is_form(request: &Request) -> bool {
 fn write_response(
     object: &mut Object<'_>,
     response: &Response,
-    exchange: &Exchange,
+    shown: Option<&ShownBody<'_>>,
     redaction: &Redaction,
 ) {
     object.field("status", response.status);
@@ -62,10 +70,13 @@ fn write_response(
     });
     object.field("size_bytes", Shown(response.body.wire_length));
     // The plugin joins the pieces of the body: of none, that is the empty string.
-    if body::is_empty(&response.body) {
+    if shown.is_some_and(ShownBody::is_empty) {
         object.field("body", "");
     }
-    body::write_with_encoding(object, &response.body);
+    shown.iter().for_each(|shown| shown.write_with_encoding(object));
+}
+
+fn write_response_times(object: &mut Object<'_>, response: &Response, exchange: &Exchange) {
     object.field("timestamp", Seconds(response.last_byte.unix_ns));
     let total =
         exchange.request.as_ref().map(|request| response.last_byte.since(request.first_byte));

@@ -91,6 +91,11 @@ impl Talk {
     }
 }
 
+/// The one exchange of a connection on which these bytes flow, client first.
+pub(super) fn only_exchange(request: &[u8], response: &[u8]) -> Exchange {
+    Talk::new().client(request).server(response).close(ClosedBy::Server, false).only()
+}
+
 fn brief(exchange: &Exchange) -> (Option<String>, Option<u16>, Outcome) {
     let target = exchange.request.as_ref().map(|r| String::from_utf8_lossy(&r.target).into_owned());
     (target, exchange.response.as_ref().map(|r| r.status), exchange.outcome)

@@ -1,0 +1,270 @@
+//! Looks for anomalies in the bytes and fields of a head. A clean head costs one pass over its
+//! bytes, without a branch per byte, and one over its field names.
+
+use super::anomaly::{Anomalies, Anomaly};
+use super::exchange::{Headers, Version};
+
+/// Transfer codings that are registered (RFC 9112, section 7).
+const REGISTERED_CODINGS: [&[u8]; 6] =
+    [b"chunked", b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"];
+/// Digits of the largest length that anybody reads (2^64 - 1).
+const LENGTH_DIGITS: usize = 20;
+
+/// Line ends and control characters of a head or a trailer section.
+pub(super) fn of_bytes(section: &[u8]) -> Anomalies {
+    let (mut feed, mut carriage, mut nul, mut control) = (false, false, false, false);
+    let behind = section.get(1..).unwrap_or_default();
+    for (&byte, &next) in section.iter().zip(behind) {
+        feed |= byte != b'\r' && next == b'\n';
+        carriage |= byte == b'\r' && next != b'\n';
+        nul |= byte == 0;
+        control |= (byte < b' ' && byte != b'\r' && byte != b'\n' && byte != b'\t' && byte != 0)
+            || byte == 0x7f;
+    }
+    // The first byte has none before it.
+    feed |= section.first() == Some(&b'\n');
+    let mut anomalies = Anomalies::NONE;
+    anomalies.note(Anomaly::BareLineFeed, feed);
+    anomalies.note(Anomaly::BareCarriageReturn, carriage);
+    anomalies.note(Anomaly::NulByte, nul);
+    anomalies.note(Anomaly::ControlCharacter, control);
+    anomalies
+}
+
+/// A start line with its line end: its parts are separated by one space each. The last part of a
+/// status line is free text.
+pub(super) fn of_start_line(line: &[u8]) -> Anomalies {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let is_request = !line.starts_with(b"HTTP/");
+    let mut fields = line.splitn(3, |&byte| byte == b' ');
+    let is_odd = |part: &[u8]| {
+        part.is_empty() || part.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'\r' | 0x0c))
+    };
+    let odd = fields.by_ref().take(2).any(is_odd) || (is_request && fields.any(is_odd));
+    if odd { Anomaly::StartLineWhitespace.into() } else { Anomalies::NONE }
+}
+
+/// Fields that say how long a request is and whom it is for.
+pub(super) fn of_request_fields(headers: &Headers, version: Version) -> Anomalies {
+    let routing = Routing::of(headers);
+    let mut anomalies = routing.anomalies(version);
+    anomalies.note(Anomaly::MissingHost, routing.hosts == 0 && version == Version::Http11);
+    anomalies.note(Anomaly::RepeatedHost, routing.hosts > 1);
+    // A response with another last coding lasts until the connection ends; a request has no end.
+    anomalies.note(Anomaly::ChunkedNotLast, routing.codings > 0 && !routing.ends_chunked);
+    anomalies
+}
+
+/// Fields that say how long a response is.
+pub(super) fn of_response_fields(headers: &Headers, version: Version) -> Anomalies {
+    Routing::of(headers).anomalies(version)
+}
+
+/// The fields that decide where a message ends and where it goes.
+#[derive(Default)]
+struct Routing<'a> {
+    hosts: usize,
+    /// The last length so far, as on the wire.
+    length: Option<&'a [u8]>,
+    /// Transfer-Encoding fields.
+    codings: usize,
+    chunked: usize,
+    ends_chunked: bool,
+    /// Of single values.
+    found: Anomalies,
+}
+
+impl<'a> Routing<'a> {
+    fn of(headers: &'a Headers) -> Self {
+        let mut routing = Self::default();
+        for (name, value) in headers.iter() {
+            if name.eq_ignore_ascii_case(b"host") {
+                routing.hosts = routing.hosts.saturating_add(1);
+            } else if name.eq_ignore_ascii_case(b"content-length") {
+                elements(value).for_each(|element| routing.add_length(element));
+            } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+                routing.codings = routing.codings.saturating_add(1);
+                elements(value).for_each(|element| routing.add_coding(element));
+            }
+        }
+        routing
+    }
+
+    fn add_length(&mut self, element: &'a [u8]) {
+        let is_number = !element.is_empty() && element.iter().all(u8::is_ascii_digit);
+        self.found.note(Anomaly::InvalidContentLength, !is_number || element.len() > LENGTH_DIGITS);
+        match self.length.replace(element) {
+            None => {}
+            Some(before) if before == element => self.found.insert(Anomaly::RepeatedContentLength),
+            Some(_) => self.found.insert(Anomaly::DifferingContentLength),
+        }
+    }
+
+    fn add_coding(&mut self, element: &[u8]) {
+        self.ends_chunked = element.eq_ignore_ascii_case(b"chunked");
+        self.chunked = self.chunked.saturating_add(usize::from(self.ends_chunked));
+        let known = REGISTERED_CODINGS.iter().any(|coding| element.eq_ignore_ascii_case(coding));
+        self.found.note(Anomaly::UnknownTransferEncoding, !known);
+    }
+
+    fn anomalies(&self, version: Version) -> Anomalies {
+        let mut anomalies = self.found;
+        if self.codings > 0 {
+            let repeated = self.codings > 1 || self.chunked > 1;
+            anomalies.note(Anomaly::ContentLengthWithTransferEncoding, self.length.is_some());
+            anomalies.note(Anomaly::TransferEncodingInHttp10, version == Version::Http10);
+            anomalies.note(Anomaly::RepeatedTransferEncoding, repeated);
+            anomalies.note(Anomaly::ChunkedNotLast, self.chunked > 0 && !self.ends_chunked);
+        }
+        anomalies
+    }
+}
+
+fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::tests::only_exchange;
+
+    /// Anomalies of a request with these field lines behind `Host`.
+    fn of_request(head: &str) -> Vec<&'static str> {
+        let exchange = only_exchange(head.as_bytes(), b"HTTP/1.1 200 OK\r\n\r\n");
+        let anomalies = exchange.request.unwrap().anomalies;
+        anomalies.iter().map(Anomaly::name).collect()
+    }
+
+    fn of_response(response: &str) -> Vec<&'static str> {
+        let exchange = only_exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", response.as_bytes());
+        let anomalies = exchange.response.unwrap().anomalies;
+        anomalies.iter().map(Anomaly::name).collect()
+    }
+
+    const HEAD: &str = "POST / HTTP/1.1\r\nHost: a\r\n";
+
+    #[test]
+    fn clean_messages_have_none() {
+        for head in [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.0\r\n\r\n",
+            "POST / HTTP/1.1\r\nhost: a\r\nContent-Length: 1\r\nX:\t\r\nY: \u{e9}\r\n\r\nx",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n\
+             1\r\nx\r\n0\r\nTrailer: x\r\n\r\n",
+        ] {
+            assert!(of_request(head).is_empty(), "{head}: {:?}", of_request(head));
+        }
+        for response in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 404 Not Found, sorry\r\n\r\n",
+            "HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ] {
+            assert!(of_response(response).is_empty(), "{response}: {:?}", of_response(response));
+        }
+        // More field lines than the fast parser has room for.
+        let many: String = (0..100).map(|number| format!("X-{number}: y\r\n")).collect();
+        assert!(of_request(&format!("{HEAD}{many}\r\n")).is_empty());
+    }
+
+    #[test]
+    fn each_anomaly_of_a_head_alone() {
+        for (head, expected) in [
+            ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "leading_empty_line"),
+            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "start_line_whitespace"),
+            ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", "start_line_whitespace"),
+            ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", "start_line_whitespace"),
+            ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", "unknown_version"),
+            ("GET / HTTP/1.1\nHost: a\r\n\r\n", "bare_line_feed"),
+            ("GET / HTTP/1.1\r\nHost: a\n\r\n", "bare_line_feed"),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\n", "bare_line_feed"),
+            ("GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n", "bare_carriage_return"),
+            ("GET / HTTP/1.1\r\nHost: a\0\r\n\r\n", "nul_byte"),
+            ("GET / HTTP/1.1\r\nHost: \x0ba\r\n\r\n", "control_character"),
+            ("GET / HTTP/1.1\r\n Host: a\r\nHost: b\r\n\r\n", "whitespace_after_start_line"),
+            ("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", "obs_fold"),
+            ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "whitespace_before_colon"),
+            ("GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", "missing_colon"),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX(: b\r\n\r\n", "invalid_header_name"),
+            ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", "invalid_header_name"),
+            ("GET / HTTP/1.1\r\n\r\n", "missing_host"),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHOST: a\r\n\r\n", "repeated_host"),
+        ] {
+            assert_eq!(of_request(head), [expected], "{}", head.escape_debug());
+        }
+    }
+
+    #[test]
+    fn each_anomaly_of_lengths() {
+        for (fields, expected) in [
+            (
+                "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+                &["content_length_with_transfer_encoding"][..],
+            ),
+            ("Content-Length: 4\r\nContent-Length: 4\r\n", &["repeated_content_length"]),
+            ("Content-Length: 4, 4\r\n", &["repeated_content_length"]),
+            ("Content-Length: 4\r\ncontent-length: 5\r\n", &["differing_content_length"]),
+            ("Content-Length: +4\r\n", &["invalid_content_length"]),
+            ("Content-Length: 0x4\r\n", &["invalid_content_length"]),
+            ("Content-Length:\r\n", &["invalid_content_length"]),
+            ("Content-Length: 99999999999999999999999\r\n", &["invalid_content_length"]),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                &["repeated_transfer_encoding"],
+            ),
+            ("Transfer-Encoding: chunked, gzip\r\n", &["chunked_not_last"]),
+            ("Transfer-Encoding: gzip\r\n", &["chunked_not_last"]),
+            ("Transfer-Encoding: xchunked\r\n", &["chunked_not_last", "unknown_transfer_encoding"]),
+            ("Transfer-Encoding: identity, chunked\r\n", &["unknown_transfer_encoding"]),
+        ] {
+            assert_eq!(of_request(&format!("{HEAD}{fields}\r\n")), expected, "{fields}");
+        }
+        let old = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+        assert_eq!(of_request(old), ["transfer_encoding_in_http_1_0"]);
+    }
+
+    #[test]
+    fn each_anomaly_of_chunks() {
+        for (chunks, expected) in [
+            ("1;a=b\r\nx\r\n0\r\n\r\n", &["chunk_extension"][..]),
+            ("1 \r\nx\r\n0\r\n\r\n", &["chunk_size_whitespace"]),
+            ("1\nx\r\n0\r\n\r\n", &["bare_line_feed"]),
+            ("1\r\nx\n0\r\n\r\n", &["bare_line_feed"]),
+            ("1\r\nx\r\n0\r\n\n", &["bare_line_feed"]),
+            ("1;a\nx\r\n0\r\n\r\n", &["bare_line_feed", "chunk_extension"]),
+            ("1;a\rb\r\nx\r\n0\r\n\r\n", &["bare_carriage_return", "chunk_extension"]),
+            ("0x1\r\nx\r\n0\r\n\r\n", &["invalid_chunk_size"]),
+            ("-1\r\nx\r\n0\r\n\r\n", &["invalid_chunk_size"]),
+            ("1\r\nxy\r\n0\r\n\r\n", &["invalid_chunk_end"]),
+            ("0\r\nTrailer : x\r\n\r\n", &["whitespace_before_colon"]),
+        ] {
+            let head = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n{chunks}");
+            assert_eq!(of_request(&head), expected, "{}", chunks.escape_debug());
+        }
+    }
+
+    #[test]
+    fn responses_have_them_too() {
+        for (response, expected) in [
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                "content_length_with_transfer_encoding",
+            ),
+            ("HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n", "start_line_whitespace"),
+            (
+                "HTTP/1.1 100 Continue\r\nA : b\r\n\r\nHTTP/1.1 204 x\r\n\r\n",
+                "whitespace_before_colon",
+            ),
+        ] {
+            assert_eq!(of_response(response), [expected], "{response}");
+        }
+    }
+
+    #[test]
+    fn names_are_stable_and_differ() {
+        let names: std::collections::HashSet<_> =
+            Anomaly::ALL.iter().map(|anomaly| anomaly.name()).collect();
+        assert_eq!(names.len(), Anomaly::ALL.len());
+    }
+}

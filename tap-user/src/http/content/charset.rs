@@ -1,0 +1,45 @@
+//! Text in other charsets than UTF-8 (WHATWG Encoding, as browsers read it).
+
+use crate::http::exchange::Headers;
+use encoding_rs::{DecoderResult, Encoding, UTF_8};
+
+/// Text that was in another charset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Converted {
+    /// In UTF-8, without byte order mark.
+    pub text: String,
+    /// Name of the charset that it was in, in lower case.
+    pub charset: String,
+}
+
+/// The charset that `Content-Type` names, if it is known and is not UTF-8.
+#[must_use]
+pub fn charset_of(headers: &Headers) -> Option<&'static Encoding> {
+    let parameters = headers.get("content-type")?.split(|&byte| byte == b';').skip(1);
+    let charset = parameters.filter_map(parameter).find(|(name, _)| is_charset(name))?.1;
+    Encoding::for_label(charset).filter(|encoding| *encoding != UTF_8)
+}
+
+fn is_charset(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"charset")
+}
+
+fn parameter(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = text.iter().position(|&byte| byte == b'=')?;
+    let (name, value) = text.split_at_checked(equals)?;
+    let value = value.strip_prefix(b"=")?.trim_ascii();
+    let quoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+    Some((name.trim_ascii(), quoted.unwrap_or(value)))
+}
+
+/// `bytes` as text; `None` if they are not of that charset. Of text that is not `whole`, an
+/// unfinished character at the end is left out. A byte order mark wins over `encoding`.
+#[must_use]
+pub fn to_text(encoding: &'static Encoding, bytes: &[u8], whole: bool) -> Option<Converted> {
+    let mut decoder = encoding.new_decoder();
+    let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len())?;
+    let mut text = String::with_capacity(room);
+    let (result, _) = decoder.decode_to_string_without_replacement(bytes, &mut text, whole);
+    let charset = decoder.encoding().name().to_ascii_lowercase();
+    (result == DecoderResult::InputEmpty).then_some(Converted { text, charset })
+}

@@ -1,0 +1,52 @@
+//! The contents of an exchange, decoded when somebody first asks and not again.
+
+use super::{Content, decode};
+use crate::http::exchange::{Body, Headers, Request, Response};
+use crate::http::limits::DEFAULT_BODY_CAP;
+use std::sync::OnceLock;
+
+/// Decoded bodies of one exchange. Equal to any other: it holds nothing that the exchange does
+/// not tell.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    cap: usize,
+    request: OnceLock<Content>,
+    response: OnceLock<Content>,
+}
+
+impl Contents {
+    /// Nothing is decoded yet; of each content at most `cap` bytes will be.
+    #[must_use]
+    pub fn new(cap: u64) -> Self {
+        let cap = usize::try_from(cap).unwrap_or(usize::MAX);
+        Self { cap, request: OnceLock::new(), response: OnceLock::new() }
+    }
+
+    /// Content of the request that these contents belong to.
+    pub fn request(&self, request: &Request) -> &Content {
+        self.request.get_or_init(|| self.decode(&request.headers, &request.body))
+    }
+
+    /// Content of the response that these contents belong to.
+    pub fn response(&self, response: &Response) -> &Content {
+        self.response.get_or_init(|| self.decode(&response.headers, &response.body))
+    }
+
+    fn decode(&self, headers: &Headers, body: &Body) -> Content {
+        decode(headers, &body.bytes, body.is_whole(), self.cap)
+    }
+}
+
+impl Default for Contents {
+    fn default() -> Self {
+        Self::new(DEFAULT_BODY_CAP)
+    }
+}
+
+impl PartialEq for Contents {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Contents {}
