@@ -37,9 +37,9 @@ fn elements<'a>(
     name: &'static str,
 ) -> impl DoubleEndedIterator<Item = &'a [u8]> {
     let changes = move |element: &&[u8]| {
-        !element.is_empty()
-            && !element.eq_ignore_ascii_case(b"identity")
-            && !(name == TRANSFER && element.eq_ignore_ascii_case(b"chunked"))
+        let is_undone = name == TRANSFER && element.eq_ignore_ascii_case(b"chunked");
+        let is_nothing = element.is_empty() || element.eq_ignore_ascii_case(b"identity");
+        !is_undone && !is_nothing
     };
     values(headers, name)
         .flat_map(|value| value.split(|&byte| byte == b','))
