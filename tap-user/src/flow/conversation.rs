@@ -87,7 +87,8 @@ pub(super) struct Conversation {
     pub(super) spoke_first: Option<(Side, Time)>,
     pub(super) ended_first: Option<Side>,
     handshake: Option<Handshake>,
-    packets: u64,
+    /// Packets that it was given.
+    pub(super) packets: u64,
 }
 
 impl Conversation {
