@@ -221,7 +221,7 @@ impl Conversation {
     fn hand_on(&mut self, side: Side, fresh: &Fresh<'_>, time: Time, context: &mut Context<'_>) {
         let stream = self.stream_mut(side);
         let offset = stream.offset();
-        stream.advance(fresh.content.length());
+        stream.advance(fresh.content);
         if let Content::Bytes(bytes) = fresh.content {
             add(&mut context.counters.delivered_bytes, bytes.len() as u64);
         }

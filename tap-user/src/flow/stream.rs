@@ -3,6 +3,7 @@
 
 use super::assembler::{Arrival, Assembler, part};
 use super::counters::FlowCounters;
+use super::history::History;
 use super::limits::FlowLimits;
 use super::sequence;
 use crate::segment::{Content, Time};
@@ -63,6 +64,7 @@ pub(super) struct Stream {
     end: Option<(u64, Arrival)>,
     ended: bool,
     pub(super) buffer: Assembler,
+    history: History,
     /// The last packet with which the stream grew without waiting.
     in_order: Moment,
     /// The last packet of the connection.
@@ -206,6 +208,12 @@ impl Stream {
         self.note_seen(end);
         let from = position.max(self.next);
         self.count_old(position, end.min(from), counters);
+        if let Content::Bytes(bytes) = content
+            && from > position
+            && self.history.contradicts(position, bytes)
+        {
+            counters.conflicts = counters.conflicts.saturating_add(1);
+        }
         if from >= end {
             return None;
         }
@@ -235,10 +243,13 @@ impl Stream {
         fresh.position == self.next && self.buffer.first().is_none_or(|(start, _)| end <= start)
     }
 
-    /// Everything before that position was handed on.
-    pub(super) fn advance(&mut self, length: u64) {
+    /// These bytes, or the hole, were handed on.
+    pub(super) fn advance(&mut self, content: Content<'_>) {
+        if let Content::Bytes(bytes) = content {
+            self.history.remember(self.next, bytes);
+        }
         self.fixed = true;
-        self.next = self.next.saturating_add(length);
+        self.next = self.next.saturating_add(content.length());
         self.missed_by_receiver = false;
         self.renew_proof();
     }

@@ -43,6 +43,16 @@ fn the_first_copy_of_a_byte_wins() {
 }
 
 #[test]
+fn other_bytes_after_the_first_copy_was_told_are_a_conflict_too() {
+    let mut wire = Wire::open();
+    wire.client(C + 1, S + 1, ACK, "abc").client(C + 4, S + 1, ACK, "def").told.clear();
+    wire.client(C + 1, S + 1, ACK, "abcdef").tells(&[]);
+    assert_eq!(wire.counters().conflicts, 0);
+    wire.client(C + 1, S + 1, ACK, "abcdXfgh").tells(&["0 > 6 ~gh"]);
+    assert_eq!(wire.counters().conflicts, 1);
+}
+
+#[test]
 fn sequence_numbers_wrap() {
     let mut wire = Wire::new();
     wire.client(u32::MAX - 2, 0, SYN, "").server(u32::MAX, u32::MAX - 1, SYN_ACK, "");
