@@ -228,6 +228,9 @@ pub enum Happening<'a> {
     Opened(Arc<Connection>),
     /// Bytes were moved.
     Segment(Segment<'a>),
+    /// One direction carried different bytes for the same place; those that came first were told,
+    /// which of them the receiver took is not known.
+    Conflict(Direction),
     /// One direction ended in an orderly way.
     Ended(Direction, Time),
     /// The connection is over: nothing follows under its serial number.

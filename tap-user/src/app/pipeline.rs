@@ -67,6 +67,9 @@ impl Pipeline {
             Happening::Segment(segment) => {
                 self.observe(serial, |observer| observer.handle_segment(&segment))
             }
+            Happening::Conflict(direction) => {
+                self.observe(serial, |observer| observer.handle_conflict(direction))
+            }
             Happening::Ended(direction, time) => {
                 self.observe(serial, |observer| observer.handle_end(direction, time))
             }

@@ -56,6 +56,7 @@ impl Conversation {
         add(&mut context.counters.retransmitted_bytes, inserted.repeated);
         if inserted.conflicting {
             count(&mut context.counters.conflicts);
+            self.stream_mut(side).note_conflict();
         }
     }
 
@@ -70,6 +71,7 @@ impl Conversation {
         self.sent_by_high.note_packet(self.packets);
         self.drain(context);
         self.tell_established(context);
+        self.tell_conflicts(context);
         self.handle_timeout(context);
         while self.is_too_large(context) && self.force(context) {}
     }
@@ -79,6 +81,15 @@ impl Conversation {
         let begun = self.sent_by_low.has_begun() && self.sent_by_high.has_begun();
         if self.phase == Phase::Untold && begun && self.opened.is_some() {
             self.tell_opened(context);
+        }
+    }
+
+    /// Told as soon as the roles are known and the connection is.
+    fn tell_conflicts(&mut self, context: &mut Context<'_>) {
+        for side in SIDES {
+            if self.phase == Phase::Told && self.stream_mut(side).take_conflict() {
+                self.tell(Happening::Conflict(self.direction(side)), context);
+            }
         }
     }
 

@@ -106,6 +106,7 @@ fn check(told: &mut Told, happening: &Happening<'_>) {
             *offset = offset.saturating_add(segment.content.length());
             assert!(told.ended.get(place(segment.direction)) == Some(&false));
         }
+        Happening::Conflict(_) => {}
         Happening::Ended(direction, _) => {
             let ended = told.ended.get_mut(place(*direction));
             assert!(ended.is_some_and(|ended| !std::mem::replace(ended, true)));

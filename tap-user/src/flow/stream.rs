@@ -71,6 +71,8 @@ pub(super) struct Stream {
     latest: u64,
     /// The peer said after the hole was seen that it misses the same bytes.
     missed_by_receiver: bool,
+    /// Different bytes came for the same place, and nobody was told yet.
+    conflict: bool,
 }
 
 /// What is new of a run of bytes.
@@ -213,12 +215,23 @@ impl Stream {
             && self.history.contradicts(position, bytes)
         {
             counters.conflicts = counters.conflicts.saturating_add(1);
+            self.note_conflict();
         }
         if from >= end {
             return None;
         }
         let at_boundary = from == position;
         Some(Fresh { position: from, content: part(content, position, from, end), at_boundary })
+    }
+
+    /// Different bytes came for a place that was filled already.
+    pub(super) fn note_conflict(&mut self) {
+        self.conflict = true;
+    }
+
+    /// Whether that happened since this was asked last.
+    pub(super) fn take_conflict(&mut self) -> bool {
+        std::mem::take(&mut self.conflict)
     }
 
     /// As long as nothing was handed on, offset 0 may turn out to lie further in front.

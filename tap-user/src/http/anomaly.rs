@@ -82,6 +82,9 @@ anomalies! {
     ChunkExtension = "chunk_extension",
     /// No line end behind a chunk's content; what follows cannot be read.
     InvalidChunkEnd = "invalid_chunk_end",
+    /// The connection carried different bytes for the same place of this direction, so the receiver
+    /// may have read something else. Said of all messages that end after that was seen.
+    ConflictingRetransmission = "conflicting_retransmission",
 }
 
 // One bit each.

@@ -1,6 +1,7 @@
 //! The observer of one connection: joins both streams, the pairing and the question what the
 //! connection speaks at all. It never reads a clock; time is that of the segments.
 
+use super::anomaly::{Anomalies, Anomaly};
 use super::body::{self, BodyEnd, Piece};
 use super::detect::{self, FirstBytes};
 use super::exchange::{Exchange, Outcome, Protocol, Response, Switch};
@@ -38,6 +39,9 @@ pub struct Observer {
     to_server: Stream,
     to_client: Stream,
     pairing: Pairing,
+    /// What [`Self::handle_conflict`] was told, for the messages of each direction.
+    conflicts_to_server: Anomalies,
+    conflicts_to_client: Anomalies,
     /// Memory of heads that are not complete.
     partial: Account,
 }
@@ -58,6 +62,8 @@ impl Observer {
             first_to_client: FirstBytes::default(),
             to_server: Stream::new(Direction::ToServer, joined_mid_stream),
             to_client: Stream::new(Direction::ToClient, joined_mid_stream),
+            conflicts_to_server: Anomalies::NONE,
+            conflicts_to_client: Anomalies::NONE,
             partial: budget.account(),
             pairing: Pairing::new(budget),
         }
@@ -72,7 +78,14 @@ impl Observer {
 
     /// The next exchange that is finished or has reached the age limit.
     pub fn poll(&mut self) -> Option<Exchange> {
-        self.pairing.poll()
+        let mut exchange = self.pairing.poll()?;
+        if let Some(request) = &mut exchange.request {
+            request.anomalies.extend(self.conflicts_to_server);
+        }
+        if let Some(response) = &mut exchange.response {
+            response.anomalies.extend(self.conflicts_to_client);
+        }
+        Some(exchange)
     }
 
     /// When [`Self::handle_timeout`] is to be called next, in nanoseconds of the monotonic clock.
@@ -124,6 +137,15 @@ impl Observer {
         self.observe(direction, &mut input);
         self.pairing.settle();
         self.partial.set(if self.over { 0 } else { self.held() });
+    }
+
+    /// One direction carried different bytes for the same place.
+    pub fn handle_conflict(&mut self, direction: Direction) {
+        match direction {
+            Direction::ToServer => &mut self.conflicts_to_server,
+            Direction::ToClient => &mut self.conflicts_to_client,
+        }
+        .insert(Anomaly::ConflictingRetransmission);
     }
 
     /// One direction ended in order.

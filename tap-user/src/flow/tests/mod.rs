@@ -164,6 +164,7 @@ fn written(serial: u64, happening: &Happening<'_>) -> String {
                 }
             }
         }
+        Happening::Conflict(direction) => write!(line, "{} conflict", arrow(*direction)),
         Happening::Ended(direction, _) => write!(line, "{} ended", arrow(*direction)),
         Happening::Closed(close, _) => {
             let by = match close.by {
