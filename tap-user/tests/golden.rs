@@ -6,7 +6,7 @@ mod support;
 
 use gatetap::export::Format;
 use gatetap::gateway::{Correlation, CorrelationSource, Observation};
-use gatetap::http::{Body, Exchange, Framing, Interim, Outcome, Switch, Version};
+use gatetap::http::{Anomaly, Body, Exchange, Framing, Interim, Outcome, Switch, Version};
 use gatetap::policy::Redaction;
 use gatetap::segment::{Close, ClosedBy, Connection, GapCause, Leg, Listener};
 use serde_json::{Map, Value, json};
@@ -202,6 +202,93 @@ fn native_upstream_leg_with_losses() {
     assert_golden(Format::Native, &cut, include_str!("golden/native_upstream.json"));
 }
 
+/// `{"a":"ä"}` as gzip(1) writes it, with the options `-n9`.
+const GZIP: [u8; 30] = [
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xab, 0x56, 0x4a, 0x54, 0xb2, 0x52,
+    0x3a, 0xbc, 0x44, 0xa9, 0x16, 0x00, 0xf6, 0x93, 0x28, 0x28, 0x0a, 0x00, 0x00, 0x00,
+];
+
+/// A request in ISO-8859-1 and a response in gzip, both of them odd.
+fn coded_example() -> Observation {
+    let fields = [("Host", "h"), ("Content-Type", "text/plain; charset=ISO-8859-1")];
+    let mut request = request("POST", b"/", &fields, body(b"caf\xe9"));
+    request.anomalies.insert(Anomaly::BareLineFeed);
+    request.anomalies.insert(Anomaly::RepeatedContentLength);
+    let fields = [("Content-Encoding", "gzip")];
+    let mut response = response(200, "OK", &fields, body(&GZIP));
+    response.anomalies.insert(Anomaly::LineFolding);
+    observation(connection(), Some(request), Some(response), Outcome::Complete)
+}
+
+#[test]
+fn native_with_codings_and_anomalies() {
+    assert_golden(Format::Native, &coded_example(), include_str!("golden/native_coded.json"));
+}
+
+#[test]
+fn tcp_body_log_with_codings_and_anomalies() {
+    let golden = include_str!("golden/tcp_body_log_coded.json");
+    assert_golden(Format::TcpBodyLog, &coded_example(), golden);
+}
+
+#[test]
+fn kong_shows_decoded_bodies_and_the_sizes_of_the_wire() {
+    let kong = parsed(Format::Kong, &coded_example());
+    assert_eq!(kong["response"]["body"], "{\"a\":\"ä\"}");
+    assert_eq!(kong["response"]["size"], 399 + 30);
+    assert_eq!(kong["response"]["headers"]["content-encoding"], "gzip");
+    assert_eq!(kong["tap"]["response"]["body"]["content_coding"], "gzip");
+    assert_eq!(kong["request"]["body"], "café");
+}
+
+#[test]
+fn a_body_that_cannot_be_decoded_is_shown_as_it_came() {
+    let shown = |coding: &str, bytes: &[u8]| {
+        let fields = [("Content-Encoding", coding), ("Content-Type", "text/plain; charset=latin1")];
+        let response = response(200, "OK", &fields, body(bytes));
+        let coded = observation(connection(), None, Some(response), Outcome::Complete);
+        parsed(Format::Native, &coded)["response"]["body"].clone()
+    };
+    let facts = |error: &str, coding: &str, length: u64| {
+        json!({
+            "framing": "content_length", "content_length": length, "length": length,
+            "wire_length": length, "captured": length, "complete": true,
+            "content_coding": coding, "decoding_error": error,
+        })
+    };
+    let mut unknown = facts("unsupported_coding", "aws-chunked", 5);
+    unknown["text"] = json!("plain");
+    assert_eq!(shown("aws-chunked", b"plain"), unknown);
+    let mut corrupt = facts("corrupt", "br, gzip", 4);
+    corrupt["base64"] = json!("AAH+/w==");
+    assert_eq!(shown("br, gzip", b"\x00\x01\xfe\xff"), corrupt);
+}
+
+#[test]
+fn a_coded_body_that_is_cut_shows_the_beginning_of_its_content() {
+    let response_body = Body { bytes: GZIP[..20].to_vec(), skipped: 10, ..body(&GZIP) };
+    let response = response(200, "OK", &[("Content-Encoding", "x-gzip")], response_body);
+    let cut = observation(connection(), None, Some(response), Outcome::Complete);
+    let shown = &parsed(Format::Native, &cut)["response"]["body"];
+    assert_eq!(shown["decoded_truncated"], true);
+    assert_eq!(shown.get("decoding_error"), None);
+    assert_eq!(shown["captured"], 20);
+    let text = shown["text"].as_str().unwrap();
+    assert!(!text.is_empty() && "{\"a\":\"ä\"}".starts_with(text));
+    assert_eq!(shown["decoded_length"], text.len());
+}
+
+#[test]
+fn a_body_in_a_transfer_coding_is_decoded_too() {
+    let fields = [("Transfer-Encoding", "gzip, chunked")];
+    let chunked = Body { framing: Framing::Chunked, wire_length: 41, ..body(&GZIP) };
+    let response = response(200, "OK", &fields, chunked);
+    let coded = observation(connection(), None, Some(response), Outcome::Complete);
+    let shown = &parsed(Format::Native, &coded)["response"]["body"];
+    assert_eq!(shown["transfer_coding"], "gzip, chunked");
+    assert_eq!(shown["text"], "{\"a\":\"ä\"}");
+}
+
 #[test]
 fn a_response_that_begins_before_its_request_ended_has_no_time_to_first_byte() {
     let mut early = kong_example();
@@ -387,6 +474,8 @@ fn every_key_is_documented() {
     for golden in [
         include_str!("golden/native.json"),
         include_str!("golden/native_upstream.json"),
+        include_str!("golden/native_coded.json"),
+        include_str!("golden/tcp_body_log_coded.json"),
         include_str!("golden/kong.json"),
         include_str!("golden/kong_unanswered.json"),
         include_str!("golden/tcp_body_log_form.json"),

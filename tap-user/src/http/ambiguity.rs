@@ -12,23 +12,37 @@ const LENGTH_DIGITS: usize = 20;
 
 /// Line ends and control characters of a head or a trailer section.
 pub(super) fn of_bytes(section: &[u8]) -> Anomalies {
-    let (mut feed, mut carriage, mut nul, mut control) = (false, false, false, false);
-    let behind = section.get(1..).unwrap_or_default();
-    for (&byte, &next) in section.iter().zip(behind) {
-        feed |= byte != b'\r' && next == b'\n';
-        carriage |= byte == b'\r' && next != b'\n';
-        nul |= byte == 0;
-        control |= (byte < b' ' && byte != b'\r' && byte != b'\n' && byte != b'\t' && byte != 0)
-            || byte == 0x7f;
+    let mut anomalies = Anomalies::NONE;
+    if is_plain(section) {
+        return anomalies;
     }
     // The first byte has none before it.
-    feed |= section.first() == Some(&b'\n');
-    let mut anomalies = Anomalies::NONE;
-    anomalies.note(Anomaly::BareLineFeed, feed);
-    anomalies.note(Anomaly::BareCarriageReturn, carriage);
-    anomalies.note(Anomaly::NulByte, nul);
-    anomalies.note(Anomaly::ControlCharacter, control);
+    anomalies.note(Anomaly::BareLineFeed, section.first() == Some(&b'\n'));
+    for (&byte, &next) in with_next(section) {
+        anomalies.note(Anomaly::BareLineFeed, byte != b'\r' && next == b'\n');
+        anomalies.note(Anomaly::BareCarriageReturn, byte == b'\r' && next != b'\n');
+        anomalies.note(Anomaly::NulByte, byte == 0);
+        let is_control = matches!(byte, 1..b' ' | 0x7f) && !matches!(byte, b'\t' | b'\r' | b'\n');
+        anomalies.note(Anomaly::ControlCharacter, is_control);
+    }
     anomalies
+}
+
+/// Whether the bytes are lines that end with CRLF and hold no control character, tabs included.
+/// Without a branch per byte: compiled to vector instructions.
+fn is_plain(section: &[u8]) -> bool {
+    let mut odd = u8::from(section.first() == Some(&b'\n'));
+    for (&byte, &next) in with_next(section) {
+        odd |= u8::from(byte == b'\r') ^ u8::from(next == b'\n');
+        odd |= u8::from(byte < b' ') & u8::from(byte != b'\r') & u8::from(byte != b'\n');
+        odd |= u8::from(byte == 0x7f);
+    }
+    odd == 0
+}
+
+/// Each byte but the last (which ends a line) with the one behind it.
+fn with_next(section: &[u8]) -> impl Iterator<Item = (&u8, &u8)> {
+    section.iter().zip(section.get(1..).unwrap_or_default())
 }
 
 /// A start line with its line end: its parts are separated by one space each. The last part of a
@@ -129,6 +143,7 @@ fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use super::*;
     use crate::http::tests::only_exchange;
+    use proptest::prelude::*;
 
     /// Anomalies of a request with these field lines behind `Host`.
     fn of_request(head: &str) -> Vec<&'static str> {
@@ -258,6 +273,17 @@ mod tests {
             ),
         ] {
             assert_eq!(of_response(response), [expected], "{response}");
+        }
+    }
+
+    proptest! {
+        /// The vectorised look misses nothing that taking out all CRLF leaves behind.
+        #[test]
+        fn plain_bytes_are_lines_and_nothing_else(text in "[a \r\n\t\0\x01\x7f]{0,40}|(a{0,20}\r\n){0,4}") {
+            let section = format!("{text}\r\n");
+            let rest = section.replace("\r\n", "");
+            let is_odd = rest.chars().any(|character| character != '\t' && character.is_control());
+            prop_assert_eq!(of_bytes(section.as_bytes()).is_empty(), !is_odd);
         }
     }
 

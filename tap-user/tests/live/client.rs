@@ -94,7 +94,8 @@ impl Connection {
         };
         reply.status = head.status;
         reply.head_length = std::mem::take(&mut self.taken);
-        reply.content = Content::of(&self.read_body(&head, method)?);
+        let body = self.read_body(&head, method)?;
+        reply.content = if head.gzip { Content::of_gzip(&body) } else { Content::of(&body) };
         reply.wire_length = self.taken;
         Ok(reply)
     }
@@ -126,7 +127,7 @@ impl Connection {
         let status_line = self.read_line()?;
         let status = status_line.split(' ').nth(1).and_then(|word| word.parse().ok());
         let status = status.ok_or_else(|| invalid(&status_line))?;
-        let mut head = Head { status, content_length: None, chunked: false };
+        let mut head = Head { status, content_length: None, chunked: false, gzip: false };
         loop {
             let line = self.read_line()?.to_ascii_lowercase();
             if line.is_empty() {
@@ -135,6 +136,7 @@ impl Connection {
             let (name, value) = line.split_once(": ").ok_or_else(|| invalid(&line))?;
             match name {
                 "content-length" => head.content_length = value.parse().ok(),
+                "content-encoding" => head.gzip = value == "gzip",
                 "transfer-encoding" => head.chunked = value == "chunked",
                 _ => {}
             }
@@ -194,6 +196,7 @@ struct Head {
     status: u16,
     content_length: Option<u64>,
     chunked: bool,
+    gzip: bool,
 }
 
 fn invalid(what: &str) -> io::Error {

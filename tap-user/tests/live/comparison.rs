@@ -177,12 +177,14 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Up to the cap a record holds the whole body, beyond it exactly as much as the cap.
+    /// Up to the cap a record holds the whole body with its coding undone, beyond it exactly as much
+    /// as the cap.
     pub(crate) fn body(&mut self, fact: &'static str, expected: &Content, found: &Body, cap: u64) {
         self.that("bytes lost", 0, found.lost);
-        let is_whole = expected.length <= cap;
-        let sha256 = if is_whole { &expected.sha256 } else { &expected.prefix_sha256 };
-        let (captured, prefix) = (expected.length.min(cap), &found.content);
+        let shown = expected.shown();
+        let is_whole = shown.length <= cap;
+        let sha256 = if is_whole { &shown.sha256 } else { &shown.prefix_sha256 };
+        let (captured, prefix) = (shown.length.min(cap), &found.content);
         self.that(fact, (captured, sha256), (prefix.length, &prefix.sha256));
         if hides_end(expected, found, cap) {
             self.that("end seen or inferred", true, found.complete || found.end_inferred);

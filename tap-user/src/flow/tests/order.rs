@@ -36,7 +36,7 @@ fn retransmissions_are_told_once() {
 #[test]
 fn the_first_copy_of_a_byte_wins() {
     let mut wire = Wire::open();
-    wire.client(C + 4, S + 1, ACK, "def").client(C + 3, S + 1, ACK, "cDEFg").tells(&[]);
+    wire.client(C + 4, S + 1, ACK, "def").client(C + 3, S + 1, ACK, "cDEFg").tells(&["0 > conflict"]);
     wire.client(C + 1, S + 1, ACK, "ab");
     wire.tells(&["0 > 0 ab", "0 > 2 c", "0 > 3 def", "0 > 6 ~g"]);
     assert_eq!((wire.counters().conflicts, wire.counters().retransmitted_bytes), (1, 3));
@@ -48,7 +48,7 @@ fn other_bytes_after_the_first_copy_was_told_are_a_conflict_too() {
     wire.client(C + 1, S + 1, ACK, "abc").client(C + 4, S + 1, ACK, "def").told.clear();
     wire.client(C + 1, S + 1, ACK, "abcdef").tells(&[]);
     assert_eq!(wire.counters().conflicts, 0);
-    wire.client(C + 1, S + 1, ACK, "abcdXfgh").tells(&["0 > 6 ~gh"]);
+    wire.client(C + 1, S + 1, ACK, "abcdXfgh").tells(&["0 > 6 ~gh", "0 > conflict"]);
     assert_eq!(wire.counters().conflicts, 1);
 }
 

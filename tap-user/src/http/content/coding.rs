@@ -36,15 +36,15 @@ fn elements<'a>(
     headers: &'a Headers,
     name: &'static str,
 ) -> impl DoubleEndedIterator<Item = &'a [u8]> {
-    let changes = move |element: &&[u8]| {
-        let is_undone = name == TRANSFER && element.eq_ignore_ascii_case(b"chunked");
-        let is_nothing = element.is_empty() || element.eq_ignore_ascii_case(b"identity");
-        !is_undone && !is_nothing
+    let is_plain = move |element: &[u8]| {
+        element.is_empty()
+            || element.eq_ignore_ascii_case(b"identity")
+            || (name == TRANSFER && element.eq_ignore_ascii_case(b"chunked"))
     };
     values(headers, name)
         .flat_map(|value| value.split(|&byte| byte == b','))
         .map(<[u8]>::trim_ascii)
-        .filter(changes)
+        .filter(move |element| !is_plain(element))
 }
 
 fn values<'a>(

@@ -50,3 +50,22 @@ impl PartialEq for Contents {
 }
 
 impl Eq for Contents {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::tests::only_exchange;
+
+    #[test]
+    fn a_content_is_decoded_once() {
+        let exchange = only_exchange(
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: 7\r\n\r\n\x01\x02\0\xfd\xffhi",
+        );
+        let response = exchange.response.unwrap();
+        let contents = Contents::default();
+        let first = contents.response(&response);
+        assert_eq!(first.decoded.as_deref(), Some(&b"hi"[..]));
+        assert!(std::ptr::eq(first, contents.response(&response)));
+    }
+}
