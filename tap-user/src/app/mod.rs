@@ -2,10 +2,14 @@
 
 mod arguments;
 mod doctor;
+mod ownership;
+mod packets;
 mod pipeline;
 #[cfg(feature = "probes")]
+mod probes;
 mod run;
 mod settings;
+mod source;
 mod totals;
 
 use arguments::{Arguments, Command};
@@ -31,16 +35,8 @@ pub fn main() -> ExitCode {
     })
 }
 
-#[cfg(feature = "probes")]
 fn start(settings: settings::Settings) -> Result<ExitCode, Failure> {
     run::run(settings).map(|()| ExitCode::SUCCESS)
-}
-
-#[cfg(not(feature = "probes"))]
-fn start(_settings: settings::Settings) -> Result<ExitCode, Failure> {
-    Err("this build has no kernel probes: build it with the feature `probes` \
-         (`cargo xtask setup` installs what that needs)"
-        .into())
 }
 
 /// Warnings and errors go to standard error; `GATETAP_LOG` sets what is shown.

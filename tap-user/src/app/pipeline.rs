@@ -12,6 +12,9 @@ use std::sync::Arc;
 struct Observed {
     connection: Arc<Connection>,
     observer: Observer,
+    /// Whether its exchanges wait until more is known of the connection.
+    is_held: bool,
+    has_ended: bool,
 }
 
 /// Everything between a source and the sinks.
@@ -55,6 +58,23 @@ impl Pipeline {
         }
     }
 
+    /// Keeps the exchanges of a connection back: whose it is will be known in a moment.
+    pub(super) fn hold(&mut self, serial: u64) {
+        if let Some(observed) = self.observed.get_mut(&serial) {
+            observed.is_held = true;
+        }
+    }
+
+    /// Lets the exchanges of a connection go on.
+    pub(super) fn release(&mut self, serial: u64) {
+        let Some(observed) = self.observed.get_mut(&serial) else { return };
+        observed.is_held = false;
+        self.output.take(observed);
+        if observed.has_ended {
+            self.forget(serial);
+        }
+    }
+
     /// Lets time pass: exchanges that are too old are shown as they are.
     pub(super) fn handle_timeout(&mut self, now: Time) {
         for observed in self.observed.values_mut() {
@@ -70,6 +90,7 @@ impl Pipeline {
         let mut serials: Vec<u64> = self.observed.keys().copied().collect();
         serials.sort_unstable();
         for serial in serials {
+            self.release(serial);
             self.end(serial, |observer| observer.handle_abandon(now));
         }
     }
@@ -96,6 +117,8 @@ impl Pipeline {
                 connection.joined_mid_stream(),
             ),
             connection: Arc::clone(&connection),
+            is_held: false,
+            has_ended: false,
         });
         observed.connection = connection;
         Interest::Keep
@@ -119,9 +142,17 @@ impl Pipeline {
     }
 
     fn end(&mut self, serial: u64, last_step: impl FnOnce(&mut Observer)) {
-        if let Some(mut observed) = self.observed.remove(&serial) {
-            last_step(&mut observed.observer);
-            self.output.take(&mut observed);
+        let Some(observed) = self.observed.get_mut(&serial) else { return };
+        last_step(&mut observed.observer);
+        observed.has_ended = true;
+        self.output.take(observed);
+        if !observed.is_held {
+            self.forget(serial);
+        }
+    }
+
+    fn forget(&mut self, serial: u64) {
+        if let Some(observed) = self.observed.remove(&serial) {
             let protocol = observed.observer.protocol();
             *self.protocols.entry(protocol.name()).or_default() += 1;
         }
@@ -129,8 +160,11 @@ impl Pipeline {
 }
 
 impl Output {
-    /// Exports what an observer has ready.
+    /// Exports what an observer has ready, unless it is held.
     fn take(&mut self, observed: &mut Observed) {
+        if observed.is_held {
+            return;
+        }
         while let Some(exchange) = observed.observer.poll() {
             self.exchanges.count(&observed.connection, &exchange);
             let observation = self.correlator.identify(&observed.connection, exchange);

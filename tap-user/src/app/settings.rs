@@ -1,6 +1,7 @@
 //! Settings resolved: defaults, then the file, then the command line. All defaults stand here.
 
 use super::Failure;
+use super::source::SourceKind;
 use super::arguments::{CommonArguments, RunArguments, SelectionArguments, WatchArguments};
 use crate::capture::selection::{Selection, control_group_identifier};
 use crate::export::{Format, SinkSpecification};
@@ -18,6 +19,12 @@ const DEFAULT_PORTS: [u16; 2] = [8_000, 8_443];
 const DEFAULT_RING_BYTES: u64 = 64 * 1024 * 1024;
 /// Bounds of the ring: below, one large body does not fit; above, the kernel refuses.
 const RING_BYTES: std::ops::RangeInclusive<u64> = 64 * 1024..=1024 * 1024 * 1024;
+/// Name for all interfaces at once, as in tcpdump.
+const ALL_INTERFACES: &str = "any";
+/// Bytes of a packet that are captured, as in tcpdump: more than any packet has.
+const DEFAULT_SNAP_LENGTH: u64 = 256 * 1024;
+/// Bounds of the snap length: the headers must fit, and a packet into a block of the ring.
+const SNAP_LENGTH: std::ops::RangeInclusive<u64> = 64..=1024 * 1024;
 /// Largest body cap: beyond it a few exchanges would fill all memory.
 const BODY_CAP_LIMIT: u64 = 1024 * 1024 * 1024;
 /// Longest process name that the kernel keeps, in bytes.
@@ -27,6 +34,15 @@ const NAME_LIMIT: usize = 15;
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) selection: Selection,
+    pub(crate) source: SourceKind,
+    /// Interface to capture; `None` for all.
+    pub(crate) interface: Option<String>,
+    /// Packets to capture, in the language of tcpdump.
+    pub(crate) filter: Option<String>,
+    /// Bytes of each packet that are captured at most.
+    pub(crate) snap_length: u32,
+    /// Where the selection's network namespace is, if it was given as a path.
+    pub(crate) namespace_path: Option<PathBuf>,
     pub(crate) limits: Limits,
     pub(crate) memory_bytes: u64,
     pub(crate) ring_bytes: u32,
@@ -42,6 +58,10 @@ pub(crate) struct Settings {
 #[serde(deny_unknown_fields, default)]
 struct File {
     select: SelectFile,
+    source: Option<String>,
+    interface: Option<String>,
+    filter: Option<String>,
+    snap_length: Option<ByteSize>,
     body_cap: Option<ByteSize>,
     ring_size: Option<ByteSize>,
     memory_limit: Option<ByteSize>,
@@ -102,9 +122,25 @@ fn resolve(arguments: &CommonArguments) -> Result<Settings, Failure> {
     };
     let header = arguments.correlation_header.clone().or(file.correlation.header);
     let sinks = if arguments.sink.is_empty() { file.sinks } else { arguments.sink.clone() };
+    let source = match (arguments.source.source, &file.source) {
+        (Some(source), _) => source,
+        (None, Some(name)) => name.parse().map_err(|e| format!("source: {e}"))?,
+        (None, None) => SourceKind::default(),
+    };
+    let interface = arguments.source.interface.clone().or(file.interface);
+    let filter = arguments.source.filter.clone().or(file.filter);
+    if filter.is_some() && source == SourceKind::Probes {
+        return Err("a packet filter needs packets: add --source interface".into());
+    }
+    let namespace = arguments.selection.netns.clone().or(file.select.network_namespace.clone());
     let age_limit = arguments.age_limit.or(file.age_limit).map(|Period(age)| age.as_nanos());
     Ok(Settings {
-        selection: selection(&arguments.selection, file.select)?,
+        selection: selection(&arguments.selection, file.select, filter.is_some())?,
+        source,
+        interface: interface.filter(|name| name != ALL_INTERFACES),
+        filter,
+        snap_length: snap_length(arguments.source.snap_length.or(file.snap_length))?,
+        namespace_path: namespace.filter(|text| text.parse::<u32>().is_err()).map(PathBuf::from),
         limits: Limits {
             body_cap: body_cap(arguments.body_cap.or(file.body_cap))?,
             age_limit_ns: age_limit.map_or(DEFAULT_AGE_LIMIT_NS, saturate),
@@ -129,10 +165,15 @@ fn read(path: &Path) -> Result<File, Failure> {
 
 /// Who is watched: what is named on the command line replaces what the file names.
 pub(super) fn select(arguments: &SelectionArguments) -> Result<Selection, Failure> {
-    selection(arguments, SelectFile::default())
+    selection(arguments, SelectFile::default(), false)
 }
 
-fn selection(arguments: &SelectionArguments, file: SelectFile) -> Result<Selection, Failure> {
+/// Kong's ports are watched unless something else is named: processes, ports, or a filter.
+fn selection(
+    arguments: &SelectionArguments,
+    file: SelectFile,
+    has_filter: bool,
+) -> Result<Selection, Failure> {
     let names = first_given(&arguments.process, file.processes);
     if let Some(name) = names.iter().find(|name| name.len() > NAME_LIMIT || name.is_empty()) {
         let limit = format!("the kernel keeps {NAME_LIMIT} bytes of a process name");
@@ -140,7 +181,7 @@ fn selection(arguments: &SelectionArguments, file: SelectFile) -> Result<Selecti
     }
     let pids = first_given(&arguments.pid, file.pids);
     let mut ports = first_given(&arguments.port, file.ports);
-    if ports.is_empty() && names.is_empty() && pids.is_empty() {
+    if ports.is_empty() && names.is_empty() && pids.is_empty() && !has_filter {
         ports = DEFAULT_PORTS.to_vec();
     }
     let namespace = arguments.netns.clone().or(file.network_namespace);
@@ -186,6 +227,14 @@ fn ring_bytes(given: Option<ByteSize>) -> Result<u32, Failure> {
     let bytes = size(given, DEFAULT_RING_BYTES);
     if !RING_BYTES.contains(&bytes) || !bytes.is_power_of_two() {
         return Err(format!("ring size {bytes}: use a power of two from 64KiB to 1GiB").into());
+    }
+    Ok(u32::try_from(bytes)?)
+}
+
+fn snap_length(given: Option<ByteSize>) -> Result<u32, Failure> {
+    let bytes = size(given, DEFAULT_SNAP_LENGTH);
+    if !SNAP_LENGTH.contains(&bytes) {
+        return Err(format!("snap length {bytes}: use 64 to 1MiB").into());
     }
     Ok(u32::try_from(bytes)?)
 }

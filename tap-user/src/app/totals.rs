@@ -1,5 +1,6 @@
 //! What a run saw, skipped, lost and delivered: for people on standard error, for programs as JSON.
 
+use crate::capture::traffic::Traffic;
 use crate::export::SinkTotals;
 use crate::http::{Exchange, Outcome};
 use crate::segment::{Connection, Leg};
@@ -37,7 +38,46 @@ pub(super) struct Bytes {
     pub(super) ignored: u64,
 }
 
-/// Counters of the kernel side.
+impl From<&Traffic> for Bytes {
+    fn from(traffic: &Traffic) -> Self {
+        let lost = traffic.lost.iter();
+        Self {
+            seen: traffic.seen,
+            captured: traffic.captured,
+            skipped: traffic.skipped,
+            lost: traffic.lost.values().sum(),
+            lost_by_cause: lost.map(|(cause, bytes)| (cause.name(), *bytes)).collect(),
+            ignored: traffic.ignored,
+        }
+    }
+}
+
+/// What a source saw.
+#[derive(Debug, Serialize)]
+pub(super) struct Seen {
+    pub(super) bytes: Bytes,
+    /// Only of probes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kernel: Option<Kernel>,
+    /// Only of packets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) packets: Option<Packets>,
+}
+
+/// Packets of an interface.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct Packets {
+    /// Passed the filter, dropped ones included.
+    pub(super) passed: u64,
+    /// Dropped by the kernel, because the ring was full.
+    pub(super) dropped: u64,
+    /// Left out, because another interface had shown them.
+    pub(super) copies: u64,
+    /// Connections whose process was not found.
+    pub(super) pid_unknown: u64,
+}
+
+/// Counters of the kernel side of probes.
 #[derive(Debug, Serialize)]
 pub(super) struct Kernel {
     pub(super) events: u64,
@@ -90,9 +130,9 @@ impl From<SinkTotals> for Sink {
 #[derive(Debug, Serialize)]
 pub(super) struct Totals {
     pub(super) exchanges: Exchanges,
-    pub(super) bytes: Bytes,
+    #[serde(flatten)]
+    pub(super) seen: Seen,
     pub(super) connections: BTreeMap<&'static str, u64>,
-    pub(super) kernel: Kernel,
     pub(super) sinks: Vec<Sink>,
 }
 
@@ -100,21 +140,25 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Exchanges { client, upstream, .. } = self.exchanges;
         writeln!(f, "exchanges  {} ({client} client, {upstream} upstream)", client + upstream)?;
-        let Bytes { seen, captured, skipped, lost, ignored, .. } = self.bytes;
+        let Bytes { seen, captured, skipped, lost, ignored, .. } = self.seen.bytes;
         writeln!(
             f,
             "bytes      {seen} seen, {captured} captured, {skipped} skipped, {lost} lost, \
              {ignored} of no interest"
         )?;
-        for (cause, bytes) in &self.bytes.lost_by_cause {
+        for (cause, bytes) in &self.seen.bytes.lost_by_cause {
             writeln!(f, "  lost     {bytes} {cause}")?;
         }
         write!(f, "connections")?;
         for (protocol, count) in &self.connections {
             write!(f, " {count} {protocol}")?;
         }
-        let Kernel { events, reservation_failures, .. } = self.kernel;
-        write!(f, "\nkernel     {events} events, {reservation_failures} refused by a full ring")?;
+        if let Some(Kernel { events, reservation_failures, .. }) = &self.seen.kernel {
+            write!(f, "\nkernel     {events} events, {reservation_failures} refused by a full ring")?;
+        }
+        if let Some(Packets { passed, dropped, copies, .. }) = &self.seen.packets {
+            write!(f, "\npackets    {passed} passed the filter, {dropped} dropped, {copies} copies")?;
+        }
         for sink in &self.sinks {
             let Sink { name, delivered, dropped, .. } = sink;
             write!(f, "\nsink       {name}: {delivered} records delivered, {dropped} dropped")?;

@@ -1,7 +1,10 @@
-//! Whoever sees bytes: sources of Segments.
+//! Whoever sees bytes: sources of Segments and Frames.
 
 pub mod clock;
+pub mod interface;
+pub mod owners;
 pub mod selection;
+pub mod traffic;
 
 #[cfg(feature = "probes")]
 pub mod probes;
