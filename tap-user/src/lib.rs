@@ -13,6 +13,8 @@ pub mod units;
 
 pub mod capture;
 
+pub mod flow;
+
 pub mod http;
 
 pub mod gateway;

@@ -26,7 +26,8 @@ pub(super) fn write(object: &mut Object<'_>, observation: &Observation, place: C
         }
         facts::write_outcome(object, exchange);
         object.flag("text_altered", is_text_altered(exchange));
-        facts::write_connection(object, observation);
+        object.flag("pid_unknown", facts::is_pid_unknown(&observation.connection));
+        facts::write_connection(object, observation, |_| {});
         if let Some(request) = &exchange.request {
             write_message(object, "request", request.version, &request.headers, &request.body);
         }

@@ -1,0 +1,130 @@
+//! Packets tell what probes tell: the same traffic of a real nginx gateway, seen by both at once.
+//! Everything happens in a network namespace of the test's own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod live;
+
+use live::mix::Mix;
+use live::run::WaitingClients;
+use live::same::{self, Exchanges};
+use live::site::Site;
+use live::tap::Outcome;
+use live::traffic::{self, Plan};
+use live::{Tap, exclusive, namespace, require_live};
+
+/// Differences that are printed.
+const SHOWN: usize = 20;
+/// Clients that work at once.
+const CLIENTS: usize = 4;
+/// Share of the connections whose process must be found. Where a connection lives for a
+/// millisecond nobody can be asked any more.
+const LEAST_ATTRIBUTED: f64 = 0.5;
+
+#[test]
+fn packets_and_probes_tell_the_same_exchanges() {
+    let _alone = exclusive();
+    if !require_live() {
+        return;
+    }
+    namespace::enter();
+    let site = Site::start();
+    let mut mix = Mix::new(site.ports, "same");
+    let waiting = WaitingClients::open(&mut mix);
+    let probes = Tap::start(&of_gateway(&site, &["--body-cap", "8MiB"]));
+    let packets = Tap::start(&by_packets(&site, &["--interface", "any"]));
+    let plans = mix.plans(1_500);
+    let run = waiting.run(plans);
+    let (probes, packets) = (probes.stop(), packets.stop());
+
+    assert_eq!(packets.total("/packets/dropped"), 0, "totals: {}", packets.totals);
+    assert_eq!(packets.total("/bytes/lost"), 0, "totals: {}", packets.totals);
+    let (by_probes, by_packets) = (same::exchanges(&probes), same::exchanges(&packets));
+    assert_same(&by_probes, &by_packets);
+    let whole = run.accounts.iter().filter(|account| account.given_up.is_none()).count();
+    let client_legs = by_packets.keys().filter(|(leg, _)| leg == "client").count();
+    assert!(client_legs >= whole, "{client_legs} client legs of {whole} exchanges");
+    assert_attributed(&by_packets);
+    eprintln!("{} legs alike; {}", by_packets.len(), packets.totals["packets"]);
+}
+
+#[test]
+fn packets_of_another_network_namespace_are_found_by_its_process() {
+    let _alone = exclusive();
+    if !require_live() {
+        return;
+    }
+    namespace::enter();
+    let site = Site::start();
+    let plans = Mix::new(site.ports, "elsewhere").light_plans(50);
+    // The tap itself is in a namespace where nothing happens.
+    let tap = Tap::start_by(&["unshare", "--net"], &by_packets(&site, &[]));
+    let accounts = traffic::run(plans, CLIENTS);
+    let outcome = tap.stop();
+
+    let exchanges = same::exchanges(&outcome);
+    let client_legs = exchanges.keys().filter(|(leg, _)| leg == "client").count();
+    assert_eq!(client_legs, accounts.len(), "totals: {}", outcome.totals);
+    assert_attributed(&exchanges);
+}
+
+#[test]
+fn where_probes_are_refused_auto_means_packets() {
+    let _alone = exclusive();
+    if !require_live() {
+        return;
+    }
+    namespace::enter();
+    let site = Site::start();
+    let plans: Vec<Plan> = Mix::new(site.ports, "auto").light_plans(20);
+    let without_bpf = ["setpriv", "--bounding-set", "-bpf,-perfmon,-sys_admin"];
+    let mut arguments = by_packets(&site, &[]);
+    arguments[1] = "auto".to_owned();
+    let tap = Tap::start_by(&without_bpf, &arguments);
+    let accounts = traffic::run(plans, CLIENTS);
+    let outcome = tap.stop();
+
+    assert_says(&outcome, "packets are captured instead");
+    let exchanges = same::exchanges(&outcome);
+    let client_legs = exchanges.keys().filter(|(leg, _)| leg == "client").count();
+    assert_eq!(client_legs, accounts.len(), "totals: {}", outcome.totals);
+}
+
+fn of_gateway(site: &Site, arguments: &[&str]) -> Vec<String> {
+    let pid = site.gateway.master_pid().to_string();
+    let selection = ["--pid".to_owned(), pid];
+    selection.into_iter().chain(arguments.iter().map(|argument| (*argument).to_owned())).collect()
+}
+
+/// Packets of both legs: the gateway's own ports and those of its upstreams.
+fn by_packets(site: &Site, arguments: &[&str]) -> Vec<String> {
+    let ports = [site.ports.gateway, site.ports.mapped, site.ports.origin, site.ports.silent];
+    let mut all = vec!["--source".to_owned(), "interface".to_owned()];
+    all.extend(["--body-cap".to_owned(), "8MiB".to_owned()]);
+    all.extend(ports.iter().flat_map(|port| ["--port".to_owned(), port.to_string()]));
+    all.extend(of_gateway(site, arguments));
+    all
+}
+
+#[track_caller]
+fn assert_same(probes: &Exchanges, packets: &Exchanges) {
+    let differences = same::differences(probes, packets);
+    for difference in differences.iter().take(SHOWN) {
+        eprintln!("probes and packets: {difference}");
+    }
+    assert!(differences.is_empty(), "{} differences", differences.len());
+}
+
+#[track_caller]
+fn assert_attributed(exchanges: &Exchanges) {
+    let records: Vec<_> = exchanges.values().flatten().collect();
+    let known = records.iter().filter(|record| record["connection"]["process"].is_object()).count();
+    let share = known as f64 / records.len().max(1) as f64;
+    eprintln!("process known in {known} of {} records", records.len());
+    assert!(share >= LEAST_ATTRIBUTED, "only {share:.2} of the records have a process");
+}
+
+#[track_caller]
+fn assert_says(outcome: &Outcome, words: &str) {
+    let said = outcome.stderr.iter().any(|line| line.contains(words));
+    assert!(said, "not said: {words}; but: {}", outcome.stderr.join("\n"));
+}
