@@ -1,6 +1,35 @@
-//! Frames to segments: what packets carry is decoded and put back into streams. Pure.
+//! Packets to segments: frames are decoded, and what their packets carry is put back into the
+//! streams of their connections. Pure.
+//!
+//! ```text
+//! Packet ── table ── conversation ─┬─ role       who is the client
+//!                                  ├─ stream ─ assembler   one direction
+//!                                  └─ delivery ── Happening
+//! ```
 
 pub mod decode;
 pub mod packet;
 
+mod assembler;
+mod conversation;
+mod counters;
+mod delivery;
+#[doc(hidden)]
+pub mod fuzz;
+mod limits;
+mod recency;
+mod role;
+mod sequence;
+mod stream;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use counters::FlowCounters;
+pub use limits::{
+    DEFAULT_BYTES_IN_ALL, DEFAULT_BYTES_PER_DIRECTION, DEFAULT_CONNECTIONS, DEFAULT_HOLE_PACKETS,
+    DEFAULT_HOLE_WAIT_NS, DEFAULT_IDLE_NS, DEFAULT_LINGER_NS, DEFAULT_LOSS_WAIT_NS,
+    DEFAULT_ROLE_BYTES, FlowLimits,
+};
 pub use packet::{Flags, Packet};
+pub use table::Reassembler;

@@ -1,0 +1,446 @@
+//! One connection: who its peers are, and how it begins and ends.
+
+use super::assembler::Arrival;
+use super::counters::FlowCounters;
+use super::limits::FlowLimits;
+use super::packet::{Flags, Packet};
+use super::role::{self, Speaker};
+use super::stream::Stream;
+use crate::segment::{Close, ClosedBy, Content, GapCause, Happening, Interest, Time};
+use std::net::SocketAddr;
+
+/// Bytes around its end within which a packet still belongs to a closed connection.
+const STRAY_DISTANCE: u64 = 16 * 1024 * 1024;
+/// Bytes behind a new handshake within which the peer must acknowledge for it to be believed.
+const HANDSHAKE_DISTANCE: u32 = 64 * 1024;
+
+/// One of the two peers; which one is told by the order of their addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Low,
+    High,
+}
+
+impl Side {
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Low => Self::High,
+            Self::High => Self::Low,
+        }
+    }
+}
+
+/// What a connection needs from outside to go on.
+pub(super) struct Context<'a> {
+    pub(super) limits: &'a FlowLimits,
+    pub(super) counters: &'a mut FlowCounters,
+    pub(super) now: Time,
+    pub(super) handle: &'a mut dyn FnMut(u64, Happening<'_>) -> Interest,
+}
+
+/// A SYN that may begin another connection of the same addresses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Handshake {
+    side: Side,
+    sequence: u32,
+    time: Time,
+}
+
+/// How far the receiver knows of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing was told.
+    Untold,
+    /// It was told of.
+    Told,
+    /// It was told of, and its bytes are not wanted.
+    Ignored,
+    /// It has ended.
+    Over,
+}
+
+/// What a packet is to a connection that has its addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Belongs {
+    /// It belongs to it.
+    Here,
+    /// It belongs to another one that takes its place.
+    Successor,
+    /// It comes after the end.
+    Nowhere,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    pub(super) serial: u64,
+    pub(super) low: SocketAddr,
+    pub(super) high: SocketAddr,
+    pub(super) sent_by_low: Stream,
+    pub(super) sent_by_high: Stream,
+    pub(super) phase: Phase,
+    /// The peer that opened it.
+    pub(super) client: Option<Side>,
+    /// When the handshake began.
+    pub(super) opened: Option<Time>,
+    /// The peer that sent the first payload, and when.
+    pub(super) spoke_first: Option<(Side, Time)>,
+    pub(super) ended_first: Option<Side>,
+    handshake: Option<Handshake>,
+    packets: u64,
+}
+
+impl Conversation {
+    /// `handshake`: the one that its predecessor saw.
+    pub(super) fn new(
+        serial: u64,
+        (low, high): (SocketAddr, SocketAddr),
+        handshake: Option<Handshake>,
+    ) -> Self {
+        let mut conversation = Self {
+            serial,
+            low,
+            high,
+            sent_by_low: Stream::default(),
+            sent_by_high: Stream::default(),
+            phase: Phase::Untold,
+            client: None,
+            opened: None,
+            spoke_first: None,
+            ended_first: None,
+            handshake: None,
+            packets: 0,
+        };
+        if let Some(Handshake { side, sequence, time }) = handshake {
+            conversation.begin(side, side, sequence, time);
+        }
+        conversation
+    }
+
+    pub(super) fn stream(&self, side: Side) -> &Stream {
+        match side {
+            Side::Low => &self.sent_by_low,
+            Side::High => &self.sent_by_high,
+        }
+    }
+
+    pub(super) fn stream_mut(&mut self, side: Side) -> &mut Stream {
+        match side {
+            Side::Low => &mut self.sent_by_low,
+            Side::High => &mut self.sent_by_high,
+        }
+    }
+
+    pub(super) fn address(&self, side: Side) -> SocketAddr {
+        match side {
+            Side::Low => self.low,
+            Side::High => self.high,
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    pub(super) fn handshake(&self) -> Option<Handshake> {
+        self.handshake
+    }
+
+    /// Memory that is held back.
+    pub(super) fn cost(&self) -> usize {
+        self.sent_by_low.buffer.cost().saturating_add(self.sent_by_high.buffer.cost())
+    }
+
+    /// Whether a packet belongs to this connection. A SYN alone never ends an open one
+    /// (anybody could send it): its peer must have acknowledged it.
+    pub(super) fn belongs(&mut self, side: Side, packet: &Packet<'_>) -> Belongs {
+        if self.is_over() {
+            return self.belongs_after_end(side, packet);
+        }
+        if let Some(handshake) = self.handshake
+            && self.confirms(handshake, side, packet)
+        {
+            return Belongs::Successor;
+        }
+        let first = packet.sequence.wrapping_add(1);
+        if is_request_to_open(packet) && self.stream(side).has_begun() {
+            self.handshake = (!self.stream(side).begins_at(first)).then_some(Handshake {
+                side,
+                sequence: packet.sequence,
+                time: packet.time,
+            });
+        }
+        Belongs::Here
+    }
+
+    fn belongs_after_end(&self, side: Side, packet: &Packet<'_>) -> Belongs {
+        let stream = self.stream(side);
+        if packet.flags.contains(Flags::RST) {
+            return Belongs::Nowhere;
+        }
+        if packet.flags.contains(Flags::SYN) {
+            return match stream.begins_at(packet.sequence.wrapping_add(1)) {
+                true => Belongs::Nowhere,
+                false => Belongs::Successor,
+            };
+        }
+        let near = stream.widen(packet.sequence).abs_diff(stream.highest()) <= STRAY_DISTANCE;
+        let silent = packet.payload.is_empty() && packet.cut == 0;
+        match near || silent || !stream.has_begun() {
+            true => Belongs::Nowhere,
+            false => Belongs::Successor,
+        }
+    }
+
+    fn confirms(&self, handshake: Handshake, side: Side, packet: &Packet<'_>) -> bool {
+        let first = handshake.sequence.wrapping_add(1);
+        let acknowledged = packet.acknowledgement.wrapping_sub(first);
+        let stream = self.stream(handshake.side);
+        let old = stream.widen(packet.acknowledgement);
+        side != handshake.side
+            && packet.flags.contains(Flags::ACK)
+            && !packet.flags.contains(Flags::RST)
+            && acknowledged <= HANDSHAKE_DISTANCE
+            && (acknowledged == 0 || old.abs_diff(stream.next()) > STRAY_DISTANCE)
+    }
+
+    /// Takes a packet that belongs here.
+    pub(super) fn handle_packet(
+        &mut self,
+        side: Side,
+        packet: &Packet<'_>,
+        context: &mut Context<'_>,
+    ) {
+        self.packets = self.packets.saturating_add(1);
+        if packet.flags.contains(Flags::RST) {
+            return self.reset(side, packet, context);
+        }
+        if packet.flags.contains(Flags::SYN) {
+            self.synchronise(side, packet);
+        }
+        let after = self.acknowledge(side, packet, context);
+        let arrival = Arrival { time: packet.time, ordinal: self.packets, after };
+        if self.phase == Phase::Ignored {
+            self.pass(side, packet, arrival, context);
+        } else {
+            self.receive(side, packet, arrival, context);
+            self.go_on(context);
+        }
+        if self.phase == Phase::Ignored {
+            self.end_unread(context);
+        }
+    }
+
+    fn synchronise(&mut self, side: Side, packet: &Packet<'_>) {
+        let client = match packet.flags.contains(Flags::ACK) {
+            true => side.other(),
+            false => side,
+        };
+        let first = packet.sequence.wrapping_add(1);
+        let unanswered = !self.stream(side.other()).has_begun();
+        if !self.stream(side).has_begun() || self.stream(side).begins_at(first) {
+            self.begin(side, client, packet.sequence, packet.time);
+        } else if is_request_to_open(packet) && unanswered && self.phase == Phase::Untold {
+            self.handshake = None;
+            self.opened = Some(packet.time);
+            self.stream_mut(side).begin_again(first);
+        }
+    }
+
+    /// That peer's stream begins behind its SYN.
+    fn begin(&mut self, side: Side, client: Side, sequence: u32, time: Time) {
+        if self.phase == Phase::Untold && self.client.is_none() {
+            self.client = Some(client);
+            self.opened = Some(time);
+        }
+        let stream = self.stream_mut(side);
+        match stream.has_begun() {
+            true => stream.fix(),
+            false => stream.begin(sequence.wrapping_add(1), true),
+        }
+    }
+
+    /// Takes note of the acknowledgement number; the position that it stands for, or 0.
+    fn acknowledge(&mut self, side: Side, packet: &Packet<'_>, context: &mut Context<'_>) -> u64 {
+        if !packet.flags.contains(Flags::ACK) {
+            return 0;
+        }
+        let ordinal = self.packets;
+        let begins = !packet.payload.is_empty() || self.opened.is_some();
+        let other = self.stream_mut(side.other());
+        if begins && !other.has_begun() {
+            other.begin(packet.acknowledgement, true);
+        }
+        let position = other.widen(packet.acknowledgement);
+        if !other.is_plausible(position) {
+            count(&mut context.counters.implausible);
+            return 0;
+        }
+        other.acknowledge(position, packet.time, ordinal);
+        position
+    }
+
+    /// Takes the payload and the FIN.
+    fn receive(
+        &mut self,
+        side: Side,
+        packet: &Packet<'_>,
+        arrival: Arrival,
+        context: &mut Context<'_>,
+    ) {
+        let length = packet.payload.len() as u64;
+        let sent = length.saturating_add(u64::from(packet.cut));
+        let fin = packet.flags.contains(Flags::FIN);
+        let Some(position) = self.place(side, packet, sent, fin, context) else { return };
+        if length > 0 {
+            self.find_role(side, packet);
+            self.take(side, position, Content::Bytes(packet.payload), arrival, context);
+        }
+        if packet.cut > 0 {
+            add(&mut context.counters.cut_bytes, u64::from(packet.cut));
+            let gap = Content::Gap { length: packet.cut.into(), cause: GapCause::SnapLength };
+            self.take(side, position.saturating_add(length), gap, arrival, context);
+        }
+        if fin && !self.stream_mut(side).finish_at(position.saturating_add(sent), arrival) {
+            count(&mut context.counters.implausible);
+        }
+    }
+
+    /// Position of the first byte of a packet; `None` if it brings nothing.
+    fn place(
+        &mut self,
+        side: Side,
+        packet: &Packet<'_>,
+        sent: u64,
+        fin: bool,
+        context: &mut Context<'_>,
+    ) -> Option<u64> {
+        let stream = self.stream_mut(side);
+        let first = packet.sequence.wrapping_add(u32::from(packet.flags.contains(Flags::SYN)));
+        let probe = sent <= 1 && !fin && packet.payload.iter().all(|byte| *byte == 0);
+        if !stream.has_begun() {
+            if probe {
+                return None;
+            }
+            stream.begin(first, false);
+        }
+        let position = stream.widen(first);
+        let behind = position.saturating_add(1);
+        if sent <= 1 && !fin && (behind == stream.next() || behind == stream.highest()) {
+            count(&mut context.counters.keep_alives);
+            add(&mut context.counters.retransmitted_bytes, sent);
+            return None;
+        }
+        if !stream.is_plausible(position) {
+            count(&mut context.counters.implausible);
+            return None;
+        }
+        (sent > 0 || fin).then_some(position)
+    }
+
+    fn find_role(&mut self, side: Side, packet: &Packet<'_>) {
+        if self.client.is_some() {
+            return;
+        }
+        self.spoke_first.get_or_insert((side, packet.time));
+        self.client = match role::speaker(packet.payload) {
+            Some(Speaker::Client) => Some(side),
+            Some(Speaker::Server) => Some(side.other()),
+            None => None,
+        };
+    }
+
+    /// Nobody wants the bytes; only the end of the connection counts.
+    fn pass(
+        &mut self,
+        side: Side,
+        packet: &Packet<'_>,
+        arrival: Arrival,
+        context: &mut Context<'_>,
+    ) {
+        let sent = (packet.payload.len() as u64).saturating_add(packet.cut.into());
+        add(&mut context.counters.ignored_bytes, sent);
+        let stream = self.stream_mut(side);
+        let position = stream.widen(packet.sequence).saturating_add(sent);
+        if stream.is_plausible(position) {
+            stream.pass(position);
+            if packet.flags.contains(Flags::FIN) {
+                stream.finish_at(position, arrival);
+            }
+        }
+    }
+
+    /// Streams that nobody reads end when their FIN is seen.
+    fn end_unread(&mut self, context: &mut Context<'_>) {
+        for side in [Side::Low, Side::High] {
+            if self.stream(side).is_ending() {
+                self.stream_mut(side).end();
+                self.note_end(side, context);
+            }
+        }
+    }
+
+    /// That stream has ended; with both, so has the connection.
+    pub(super) fn note_end(&mut self, side: Side, context: &mut Context<'_>) {
+        let first = *self.ended_first.get_or_insert(side);
+        if self.sent_by_low.has_ended() && self.sent_by_high.has_ended() {
+            self.close(Close { by: self.closed_by(first), reset: false }, context);
+        }
+    }
+
+    fn closed_by(&self, side: Side) -> ClosedBy {
+        match self.client {
+            Some(client) if client == side => ClosedBy::Client,
+            Some(_) => ClosedBy::Server,
+            None => ClosedBy::Unknown,
+        }
+    }
+
+    /// A reset counts if the receiver accepts it (RFC 9293, section 3.5.3).
+    fn reset(&mut self, side: Side, packet: &Packet<'_>, context: &mut Context<'_>) {
+        let known = self.stream(side).admits_reset(packet.sequence);
+        if !known.unwrap_or_else(|| self.is_refusal(side, packet)) {
+            return count(&mut context.counters.ignored_resets);
+        }
+        self.flush(context);
+        count(&mut context.counters.resets);
+        let first = self.ended_first.unwrap_or(side);
+        self.close(Close { by: self.closed_by(first), reset: true }, context);
+    }
+
+    /// The first thing that is heard from a peer is a reset: it must answer what came last.
+    fn is_refusal(&self, side: Side, packet: &Packet<'_>) -> bool {
+        let other = self.stream(side.other());
+        packet.flags.contains(Flags::ACK) && other.widen(packet.acknowledgement) == other.highest()
+    }
+
+    /// Gives the connection up.
+    pub(super) fn give_up(&mut self, context: &mut Context<'_>) {
+        if !self.is_over() {
+            self.flush(context);
+            self.close(Close { by: ClosedBy::Unknown, reset: false }, context);
+        }
+    }
+
+    pub(super) fn close(&mut self, close: Close, context: &mut Context<'_>) {
+        if matches!(self.phase, Phase::Told | Phase::Ignored) {
+            (context.handle)(self.serial, Happening::Closed(close, context.now));
+        }
+        self.phase = Phase::Over;
+        self.sent_by_low.buffer.clear();
+        self.sent_by_high.buffer.clear();
+    }
+}
+
+fn is_request_to_open(packet: &Packet<'_>) -> bool {
+    let Flags(bits) = packet.flags;
+    bits & (Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0) == Flags::SYN.0
+}
+
+pub(super) fn count(counter: &mut u64) {
+    add(counter, 1);
+}
+
+pub(super) fn add(counter: &mut u64, number: u64) {
+    *counter = counter.saturating_add(number);
+}

@@ -1,0 +1,312 @@
+//! One direction of a connection: from sequence numbers to a stream without overlap, and what is
+//! known of the bytes that are missing from it.
+
+use super::assembler::{Arrival, Assembler, part};
+use super::counters::FlowCounters;
+use super::limits::FlowLimits;
+use super::sequence;
+use crate::segment::{Content, Time};
+
+/// Largest window that a receiver can open (RFC 7323, section 2.3): 65,535 scaled by 2^14.
+/// Nothing lies further ahead than this.
+const WINDOW_MAXIMUM: u64 = 1 << 30;
+
+/// Bytes that are missing between what was handed on and what can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hole {
+    /// Position of the first byte behind it.
+    pub(super) to: u64,
+    /// Its receiver acknowledged it: the capture alone misses it.
+    pub(super) proven: bool,
+    /// Number of the packet that showed it, then 1 if that is data behind it.
+    pub(super) shown: (u64, u8),
+    since: Time,
+}
+
+impl Hole {
+    /// When it showed.
+    pub(super) fn since(&self) -> Time {
+        self.since
+    }
+}
+
+/// How far the peer acknowledged.
+#[derive(Debug, Clone, Copy)]
+struct Acknowledged {
+    position: u64,
+    /// When it first went beyond what was seen.
+    since: Time,
+    ordinal: u64,
+}
+
+/// The bytes that one peer sends.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    /// Position of offset 0.
+    start: Option<u64>,
+    /// Offset 0 is told by the handshake or the peer, or has been handed on.
+    fixed: bool,
+    /// Position of the first byte that was not handed on; `start <= next`.
+    next: u64,
+    /// Position behind everything that was seen, a FIN included.
+    highest: u64,
+    acknowledged: Option<Acknowledged>,
+    /// Position of the FIN.
+    end: Option<(u64, Arrival)>,
+    ended: bool,
+    pub(super) buffer: Assembler,
+    /// When the stream last grew without waiting.
+    in_order: Time,
+    /// Packets of the connection since a hole was proven.
+    packets_since_proof: u32,
+    /// The peer said after the hole was seen that it misses the same bytes.
+    missed_by_receiver: bool,
+}
+
+/// What is new of a run of bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fresh<'a> {
+    pub(super) position: u64,
+    pub(super) content: Content<'a>,
+    pub(super) at_boundary: bool,
+}
+
+impl Stream {
+    /// The first byte will be the one with this sequence number.
+    pub(super) fn begin(&mut self, sequence: u32, fixed: bool) {
+        let position = self.widen(sequence);
+        self.start = Some(position);
+        self.fixed = fixed;
+        self.next = position;
+        self.highest = self.highest.max(position);
+    }
+
+    /// The same peer tries again with another first sequence number.
+    pub(super) fn begin_again(&mut self, sequence: u32) {
+        *self = Self::default();
+        self.begin(sequence, true);
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.start.is_some()
+    }
+
+    pub(super) fn begins_at(&self, sequence: u32) -> bool {
+        self.start.is_some_and(|start| start == self.widen(sequence))
+    }
+
+    /// From now on, nothing may come before offset 0.
+    pub(super) fn fix(&mut self) {
+        self.fixed = true;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    /// Offset in the stream as it is handed on.
+    pub(super) fn offset(&self) -> u64 {
+        self.next.saturating_sub(self.start.unwrap_or(self.next))
+    }
+
+    pub(super) fn widen(&self, sequence: u32) -> u64 {
+        match (self.start, self.acknowledged) {
+            (Some(_), _) => sequence::widen(sequence, self.next),
+            (None, Some(acknowledged)) => sequence::widen(sequence, acknowledged.position),
+            (None, None) => sequence::first(sequence),
+        }
+    }
+
+    /// Whether the sender may have got to that position.
+    pub(super) fn is_plausible(&self, position: u64) -> bool {
+        self.start.is_none() || position <= self.next.saturating_add(WINDOW_MAXIMUM)
+    }
+
+    /// Whether a reset with that sequence number would be accepted: it lies between what the
+    /// receiver acknowledged and what the sender has sent. `None`: the stream is not known.
+    pub(super) fn admits_reset(&self, sequence: u32) -> Option<bool> {
+        let position = self.widen(sequence);
+        let acknowledged = self.acknowledged.map(|acknowledged| acknowledged.position);
+        let low = acknowledged.or(self.start)?;
+        Some(low <= position && position <= self.highest.max(low))
+    }
+
+    /// The peer acknowledged everything before that position.
+    pub(super) fn acknowledge(&mut self, position: u64, time: Time, ordinal: u64) {
+        let beyond = |acknowledged: &Acknowledged| acknowledged.position > self.next;
+        let fresh = Acknowledged { position, since: time, ordinal };
+        match &mut self.acknowledged {
+            Some(before) if beyond(before) => before.position = before.position.max(position),
+            Some(before) if before.position >= position => {}
+            before => *before = Some(fresh),
+        }
+        if position <= self.next && !self.buffer.is_empty() {
+            self.missed_by_receiver = true;
+        }
+    }
+
+    /// Ends the stream at that position; `false` if that contradicts what was seen.
+    pub(super) fn finish_at(&mut self, position: u64, arrival: Arrival) -> bool {
+        if let Some((end, _)) = self.end {
+            return position == end;
+        }
+        if position < self.highest {
+            return false;
+        }
+        self.end = Some((position, arrival));
+        self.note_seen(position.saturating_add(1));
+        true
+    }
+
+    /// Whether its FIN was seen, but not handed on.
+    pub(super) fn is_ending(&self) -> bool {
+        self.end.is_some() && !self.ended
+    }
+
+    fn note_seen(&mut self, position: u64) {
+        self.highest = self.highest.max(position);
+    }
+
+    /// Bytes that are not wanted are passed over.
+    pub(super) fn pass(&mut self, position: u64) {
+        self.note_seen(position);
+        self.next = self.next.max(position);
+    }
+
+    /// What is new of a run of bytes, compared with what was handed on.
+    pub(super) fn fresh<'a>(
+        &mut self,
+        position: u64,
+        content: Content<'a>,
+        counters: &mut FlowCounters,
+    ) -> Option<Fresh<'a>> {
+        self.precede(position);
+        let sent_to = position.saturating_add(content.length());
+        let end = self.end.map_or(sent_to, |(end, _)| sent_to.min(end));
+        let behind_end = sent_to.saturating_sub(end.max(position));
+        counters.stray_bytes = counters.stray_bytes.saturating_add(behind_end);
+        self.note_seen(end);
+        let from = position.max(self.next);
+        self.count_old(position, end.min(from), counters);
+        if from >= end {
+            return None;
+        }
+        let at_boundary = from == position;
+        Some(Fresh { position: from, content: part(content, position, from, end), at_boundary })
+    }
+
+    /// As long as nothing was handed on, offset 0 may turn out to lie further in front.
+    fn precede(&mut self, position: u64) {
+        if !self.fixed && position < self.next {
+            self.start = Some(position);
+            self.next = position;
+        }
+    }
+
+    fn count_old(&self, from: u64, to: u64, counters: &mut FlowCounters) {
+        let start = self.start.unwrap_or(from);
+        let stray = to.min(start).saturating_sub(from);
+        let repeated = to.saturating_sub(from.max(start));
+        counters.stray_bytes = counters.stray_bytes.saturating_add(stray);
+        counters.retransmitted_bytes = counters.retransmitted_bytes.saturating_add(repeated);
+    }
+
+    /// Whether that run can be handed on without storing it, as far as this stream is concerned.
+    pub(super) fn is_next(&self, fresh: &Fresh<'_>) -> bool {
+        let end = fresh.position.saturating_add(fresh.content.length());
+        fresh.position == self.next && self.buffer.first().is_none_or(|(start, _)| end <= start)
+    }
+
+    /// Everything before that position was handed on.
+    pub(super) fn advance(&mut self, length: u64) {
+        self.fixed = true;
+        self.next = self.next.saturating_add(length);
+        self.missed_by_receiver = false;
+    }
+
+    /// The stream grows as it should.
+    pub(super) fn note_in_order(&mut self, time: Time) {
+        self.in_order = time;
+        self.packets_since_proof = 0;
+    }
+
+    /// The FIN was handed on.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+        self.buffer.clear();
+    }
+
+    /// How the item came that stands next in the stream; `None` if there is none.
+    pub(super) fn ready(&self) -> Option<Arrival> {
+        if self.ended || !self.has_begun() {
+            return None;
+        }
+        match (self.buffer.first(), self.end) {
+            (Some((start, chunk)), _) if start == self.next => Some(chunk.arrival),
+            (_, Some((end, arrival))) if end == self.next => Some(arrival),
+            _ => None,
+        }
+    }
+
+    /// Whether what was sent after this stream had got to `after` may be handed on.
+    pub(super) fn has_reached(&self, after: u64) -> bool {
+        let end = self.end.map_or(after, |(end, _)| after.min(end));
+        !self.has_begun() || self.next >= end
+    }
+
+    /// What is missing at the place that the stream has got to.
+    pub(super) fn hole(&self) -> Option<Hole> {
+        if self.ended || !self.has_begun() {
+            return None;
+        }
+        let shown = self.buffer.first().map(|(start, chunk)| (start, chunk.arrival)).or(self.end);
+        let shown = shown.filter(|(to, _)| *to >= self.next);
+        match (shown, self.acknowledged_hole()) {
+            (Some((to, _)), _) if to == self.next => None,
+            (Some((to, arrival)), Some(proof)) => Some(Hole {
+                to: proof.to.min(to),
+                since: proof.since.min(arrival.time),
+                shown: proof.shown.min((arrival.ordinal, 1)),
+                ..proof
+            }),
+            (Some((to, Arrival { time, ordinal, .. })), None) => {
+                Some(Hole { to, proven: false, shown: (ordinal, 1), since: time })
+            }
+            (None, proof) => proof,
+        }
+    }
+
+    fn acknowledged_hole(&self) -> Option<Hole> {
+        let Acknowledged { position, since, ordinal } = self.acknowledged?;
+        let to = self.end.map_or(position, |(end, _)| position.min(end));
+        (to > self.next).then_some(Hole { to, proven: true, shown: (ordinal, 0), since })
+    }
+
+    /// A packet of the connection came while something was missing.
+    pub(super) fn note_packet(&mut self) {
+        let proven = self.acknowledged_hole().is_some();
+        self.packets_since_proof =
+            if proven { self.packets_since_proof.saturating_add(1) } else { 0 };
+    }
+
+    /// When its hole is to be given up, in nanoseconds of capture time.
+    pub(super) fn deadline(&self, limits: &FlowLimits) -> Option<u64> {
+        let hole = self.hole()?;
+        if hole.proven && self.packets_since_proof >= limits.hole_packets {
+            return Some(0);
+        }
+        let wait = match self.missed_by_receiver && !hole.proven {
+            true => limits.loss_wait_ns,
+            false => limits.hole_wait_ns,
+        };
+        Some(hole.since.max(self.in_order).monotonic_ns.saturating_add(wait))
+    }
+}
