@@ -14,11 +14,14 @@ use live::{Tap, exclusive, namespace, require_live};
 
 /// Differences that are printed.
 const SHOWN: usize = 20;
+/// A cap above the largest body; and a ring for all traffic, because neither tap is optimised and
+/// two processors carry everything.
+const FOR_LARGE_BODIES: [&str; 4] = ["--body-cap", "8MiB", "--ring-size", "256MiB"];
 /// Clients that work at once.
 const CLIENTS: usize = 4;
-/// Share of the connections whose process must be found. Where a connection lives for a
-/// millisecond nobody can be asked any more.
-const LEAST_ATTRIBUTED: f64 = 0.5;
+/// Share of the records that must name their process, where the tap keeps up with the traffic. Of
+/// a connection that lives for a millisecond nobody can be asked any more.
+const LEAST_ATTRIBUTED: f64 = 0.8;
 
 #[test]
 fn packets_and_probes_tell_the_same_exchanges() {
@@ -30,7 +33,7 @@ fn packets_and_probes_tell_the_same_exchanges() {
     let site = Site::start();
     let mut mix = Mix::new(site.ports, "same");
     let waiting = WaitingClients::open(&mut mix);
-    let probes = Tap::start(&of_gateway(&site, &["--body-cap", "8MiB"]));
+    let probes = Tap::start(&of_gateway(&site, &FOR_LARGE_BODIES));
     let packets = Tap::start(&by_packets(&site, &["--interface", "any"]));
     let plans = mix.plans(1_500);
     let run = waiting.run(plans);
@@ -38,12 +41,12 @@ fn packets_and_probes_tell_the_same_exchanges() {
 
     assert_eq!(packets.total("/packets/dropped"), 0, "totals: {}", packets.totals);
     assert_eq!(packets.total("/bytes/lost"), 0, "totals: {}", packets.totals);
+    assert_eq!(probes.total("/bytes/lost"), 0, "totals: {}", probes.totals);
     let (by_probes, by_packets) = (same::exchanges(&probes), same::exchanges(&packets));
     assert_same(&by_probes, &by_packets);
     let whole = run.accounts.iter().filter(|account| account.given_up.is_none()).count();
     let client_legs = by_packets.keys().filter(|(leg, _)| leg == "client").count();
     assert!(client_legs >= whole, "{client_legs} client legs of {whole} exchanges");
-    assert_attributed(&by_packets);
     eprintln!("{} legs alike; {}", by_packets.len(), packets.totals["packets"]);
 }
 
@@ -99,7 +102,7 @@ fn of_gateway(site: &Site, arguments: &[&str]) -> Vec<String> {
 fn by_packets(site: &Site, arguments: &[&str]) -> Vec<String> {
     let ports = [site.ports.gateway, site.ports.mapped, site.ports.origin, site.ports.silent];
     let mut all = vec!["--source".to_owned(), "interface".to_owned()];
-    all.extend(["--body-cap".to_owned(), "8MiB".to_owned()]);
+    all.extend(FOR_LARGE_BODIES.map(str::to_owned));
     all.extend(ports.iter().flat_map(|port| ["--port".to_owned(), port.to_string()]));
     all.extend(of_gateway(site, arguments));
     all

@@ -95,9 +95,8 @@ impl Ownership {
 
     /// Lets connections go on whose answer does not come.
     pub(super) fn give_up_waiting(&mut self, pipeline: &mut Pipeline) {
-        let is_late = |(serial, since): (&u64, &Instant)| {
-            (since.elapsed() > ANSWER_LIMIT).then_some(*serial)
-        };
+        let is_late =
+            |(serial, since): (&u64, &Instant)| (since.elapsed() > ANSWER_LIMIT).then_some(*serial);
         let late: Vec<u64> = self.asked.iter().filter_map(is_late).collect();
         for serial in late {
             self.complete(&Answer { serial, leg: None, owner: None }, pipeline);

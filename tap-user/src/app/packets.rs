@@ -6,6 +6,7 @@ use super::pipeline::Pipeline;
 use super::settings::Settings;
 use super::source::{Source, wanted};
 use super::totals::{self, Seen};
+use crate::capture::clock::Clock;
 use crate::capture::expression;
 use crate::capture::interface::filter::Program;
 use crate::capture::interface::{Interface, InterfaceSettings};
@@ -15,12 +16,10 @@ use crate::flow::decode::{Decoder, FragmentLimits};
 use crate::flow::{FlowLimits, Reassembler};
 use crate::segment::Time;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Longest wait for packets when there are none.
 const WAIT_LIMIT: Duration = Duration::from_millis(20);
-/// How long packets that were under way when the tap stops are waited for.
-const LAST_PACKETS_LIMIT: Duration = Duration::from_millis(200);
 
 /// A capture with everything that makes happenings of it.
 pub(super) struct Packets {
@@ -88,12 +87,11 @@ impl Source for Packets {
     }
 
     fn finish(&mut self, pipeline: &mut Pipeline) -> Result<(), Failure> {
-        let deadline = Instant::now() + LAST_PACKETS_LIMIT;
-        loop {
+        // All that was captured up to now counts, however far behind we are.
+        let end = Clock::now().time();
+        self.interface.wait(WAIT_LIMIT);
+        while self.poll(pipeline) > 0 && self.interface.now() < end {
             self.interface.wait(WAIT_LIMIT);
-            if self.poll(pipeline) == 0 || Instant::now() > deadline {
-                break;
-            }
         }
         self.interface.refresh()?;
         let Self { interface, reassembler, ownership, .. } = self;

@@ -1,8 +1,8 @@
 //! Settings resolved: defaults, then the file, then the command line. All defaults stand here.
 
 use super::Failure;
-use super::source::SourceKind;
 use super::arguments::{CommonArguments, RunArguments, SelectionArguments, WatchArguments};
+use super::source::SourceKind;
 use crate::capture::selection::{Selection, control_group_identifier};
 use crate::export::{Format, SinkSpecification};
 use crate::gateway::{DEFAULT_HEADER, Generator};
@@ -24,7 +24,7 @@ const ALL_INTERFACES: &str = "any";
 /// Bytes of a packet that are captured, as in tcpdump: more than any packet has.
 const DEFAULT_SNAP_LENGTH: u64 = 256 * 1024;
 /// Bounds of the snap length: the headers must fit, and a packet into a block of the ring.
-const SNAP_LENGTH: std::ops::RangeInclusive<u64> = 64..=1024 * 1024;
+const SNAP_LENGTH: std::ops::RangeInclusive<u64> = 64..=256 * 1024;
 /// Largest body cap: beyond it a few exchanges would fill all memory.
 const BODY_CAP_LIMIT: u64 = 1024 * 1024 * 1024;
 /// Longest process name that the kernel keeps, in bytes.
@@ -234,7 +234,7 @@ fn ring_bytes(given: Option<ByteSize>) -> Result<u32, Failure> {
 fn snap_length(given: Option<ByteSize>) -> Result<u32, Failure> {
     let bytes = size(given, DEFAULT_SNAP_LENGTH);
     if !SNAP_LENGTH.contains(&bytes) {
-        return Err(format!("snap length {bytes}: use 64 to 1MiB").into());
+        return Err(format!("snap length {bytes}: use 64 to 256KiB").into());
     }
     Ok(u32::try_from(bytes)?)
 }

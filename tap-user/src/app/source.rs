@@ -58,8 +58,9 @@ impl FromStr for SourceKind {
 /// Starts the source that the settings ask for, and says on standard error what it watches.
 pub(super) fn start(settings: &Settings) -> Result<Box<dyn Source>, Failure> {
     match settings.source {
-        SourceKind::Probes => probes(settings)
-            .map_err(|error| format!("{error}\n`gatetap doctor` tells what is missing and what to do").into()),
+        SourceKind::Probes => probes(settings).map_err(|error| {
+            format!("{error}\n`gatetap doctor` tells what is missing and what to do").into()
+        }),
         SourceKind::Interface => packets(settings),
         SourceKind::Auto => probes(settings).or_else(|error| {
             eprintln!("gatetap: no probes ({error}): packets are captured instead");

@@ -154,10 +154,16 @@ impl fmt::Display for Totals {
             write!(f, " {count} {protocol}")?;
         }
         if let Some(Kernel { events, reservation_failures, .. }) = &self.seen.kernel {
-            write!(f, "\nkernel     {events} events, {reservation_failures} refused by a full ring")?;
+            write!(
+                f,
+                "\nkernel     {events} events, {reservation_failures} refused by a full ring"
+            )?;
         }
         if let Some(Packets { passed, dropped, copies, .. }) = &self.seen.packets {
-            write!(f, "\npackets    {passed} passed the filter, {dropped} dropped, {copies} copies")?;
+            write!(
+                f,
+                "\npackets    {passed} passed the filter, {dropped} dropped, {copies} copies"
+            )?;
         }
         for sink in &self.sinks {
             let Sink { name, delivered, dropped, .. } = sink;

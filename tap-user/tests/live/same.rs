@@ -23,6 +23,9 @@ const OF_THE_CAPTURE: [&str; 10] = [
     "pid_unknown",
 ];
 
+/// What nobody knows whose process is not known.
+const OF_THE_PROCESS: [&str; 2] = ["process", "control_group"];
+
 /// Exchanges that went to their end, by leg and by the test's id of the request.
 pub(crate) type Exchanges = BTreeMap<(String, String), Vec<Value>>;
 
@@ -63,7 +66,7 @@ fn compare(place: &str, left: &Value, right: &Value, differences: &mut Vec<Strin
         (Value::Object(left), Value::Object(right)) => {
             for key in left.keys().chain(right.keys().filter(|key| !left.contains_key(*key))) {
                 let (left, right) = (left.get(key), right.get(key));
-                if key == "process" && (left.is_none() || right.is_none()) {
+                if OF_THE_PROCESS.contains(&key.as_str()) && (left.is_none() || right.is_none()) {
                     continue;
                 }
                 let value = |value: Option<&Value>| value.cloned().unwrap_or_default();
@@ -71,7 +74,11 @@ fn compare(place: &str, left: &Value, right: &Value, differences: &mut Vec<Strin
             }
         }
         _ if left != right => {
-            differences.push(format!("{place}: {left:.80} and {right:.80}", left = shown(left), right = shown(right)));
+            differences.push(format!(
+                "{place}: {left:.80} and {right:.80}",
+                left = shown(left),
+                right = shown(right)
+            ));
         }
         _ => {}
     }
@@ -80,7 +87,8 @@ fn compare(place: &str, left: &Value, right: &Value, differences: &mut Vec<Strin
 fn strip(record: &mut Value, joined: bool) {
     let Value::Object(members) = record else { return };
     let offset = joined.then_some("offset");
-    members.retain(|key, _| !OF_THE_CAPTURE.contains(&key.as_str()) && Some(key.as_str()) != offset);
+    members
+        .retain(|key, _| !OF_THE_CAPTURE.contains(&key.as_str()) && Some(key.as_str()) != offset);
     for member in members.values_mut() {
         match member {
             Value::Array(items) => items.iter_mut().for_each(|item| strip(item, joined)),

@@ -22,12 +22,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 use system::Geometry;
 
-/// Milliseconds until the kernel hands over packets that do not fill a block.
-const RETIRE_MS: u32 = 2;
-/// Bounds of a block in bytes: the largest packet that the loopback interface carries must fit.
-const BLOCK_BYTES: std::ops::RangeInclusive<u32> = 128 * 1024..=1024 * 1024;
-/// Blocks that a ring should have, where its size allows.
-const BLOCKS_WANTED: u32 = 16;
+/// Milliseconds until the kernel hands over packets that do not fill a block. At the default ring
+/// size of 64 MiB the blocks so last for a second, should the tap not come to read them, even if
+/// each holds a single packet.
+const RETIRE_MS: u32 = 4;
+/// Bytes of a block. Several of the largest packets must fit: the loopback interface and segment
+/// offloading make packets of 64 KiB.
+const BLOCK_BYTES: u32 = 256 * 1024;
 /// Fewest blocks of a ring: one for the kernel while we read the other.
 const BLOCKS_LEAST: u32 = 2;
 
@@ -197,10 +198,9 @@ fn open_socket(
 }
 
 fn geometry(ring_bytes: u32) -> Geometry {
-    let block_bytes = (ring_bytes / BLOCKS_WANTED).clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end());
     Geometry {
-        block_bytes,
-        blocks: (ring_bytes / block_bytes).max(BLOCKS_LEAST),
+        block_bytes: BLOCK_BYTES,
+        blocks: (ring_bytes / BLOCK_BYTES).max(BLOCKS_LEAST),
         retire_ms: RETIRE_MS,
         headroom: cooked::HEADROOM,
     }

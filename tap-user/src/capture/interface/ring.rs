@@ -108,7 +108,10 @@ fn read_origin(header: &[u8]) -> Option<Origin> {
     let vlan = VlanTag {
         protocol: if has(libc::TP_STATUS_VLAN_TPID_VALID) { vlan_protocol } else { ETHERTYPE_VLAN },
         // The kernel keeps 16 bits in a word.
-        control: half(header, if cfg!(target_endian = "big") { VLAN_CONTROL + 2 } else { VLAN_CONTROL })?,
+        control: half(
+            header,
+            if cfg!(target_endian = "big") { VLAN_CONTROL + 2 } else { VLAN_CONTROL },
+        )?,
     };
     Some(Origin {
         // The only field in network byte order.

@@ -145,9 +145,7 @@ unsafe fn option<T>(socket: &OwnedFd, level: libc::c_int, name: libc::c_int) -> 
     let mut length = size_of::<T>() as libc::socklen_t;
     let place = (&raw mut value).cast();
     // SAFETY: the kernel writes at most `length` bytes, the size of `value`.
-    check(unsafe {
-        libc::getsockopt(socket.as_raw_fd(), level, name, place, &raw mut length)
-    })?;
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, place, &raw mut length) })?;
     Ok(value)
 }
 

@@ -141,13 +141,20 @@ impl Searcher {
         // Sockets first: whoever had them then has them among its descriptors now.
         let asked: Vec<_> = questions.into_iter().map(|question| self.ends(question)).collect();
         let open = |ends: &Ends| ends.inodes().next().is_some();
-        let descriptors =
-            if asked.iter().any(|(_, ends)| open(ends)) { self.descriptors() } else { HashMap::new() };
-        let is_unknown = |ends: &Ends| open(ends) && ends.inodes().all(|i| !descriptors.contains_key(&i));
+        let descriptors = if asked.iter().any(|(_, ends)| open(ends)) {
+            self.descriptors()
+        } else {
+            HashMap::new()
+        };
+        let is_unknown =
+            |ends: &Ends| open(ends) && ends.inodes().all(|i| !descriptors.contains_key(&i));
         if asked.iter().any(|(_, ends)| is_unknown(ends)) {
             self.scan_if_older_than(PROCESSES_AGE_LIMIT);
         }
-        asked.into_iter().map(|(question, ends)| self.judge(question, &ends, &descriptors)).collect()
+        asked
+            .into_iter()
+            .map(|(question, ends)| self.judge(question, &ends, &descriptors))
+            .collect()
     }
 
     fn ends(&self, question: Question) -> (Question, Ends) {
@@ -173,12 +180,7 @@ impl Searcher {
         owners
     }
 
-    fn judge(
-        &self,
-        question: Question,
-        ends: &Ends,
-        descriptors: &HashMap<u64, usize>,
-    ) -> Search {
+    fn judge(&self, question: Question, ends: &Ends, descriptors: &HashMap<u64, usize>) -> Search {
         let owner = |end: diag::Found| match end {
             diag::Found::Open(inode) => {
                 descriptors.get(&inode).and_then(|index| self.processes.get(*index))
@@ -241,7 +243,8 @@ impl Ends {
 }
 
 fn owner_of(found: &Found, listener: Listener) -> Owner {
-    let process = i32::try_from(found.pid).ok().and_then(|pid| procfs::process::Process::new(pid).ok());
+    let process =
+        i32::try_from(found.pid).ok().and_then(|pid| procfs::process::Process::new(pid).ok());
     let namespaces = process.as_ref().and_then(|process| process.status().ok()?.nspid);
     let innermost = namespaces.and_then(|pids| u32::try_from(*pids.last()?).ok());
     Owner {
