@@ -5,6 +5,7 @@ use crate::export::SinkSpecification;
 use crate::gateway::Generator;
 use crate::units::{ByteSize, Period};
 use clap::{Args, Parser, Subcommand};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Watches an HTTP gateway from outside and exports every exchange in full.
@@ -13,7 +14,8 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:
   gatetap doctor                                    what works on this machine
   gatetap watch --port 8000                         one line per exchange of whoever listens there
-  gatetap run --sink tcp:collector.example:9563     Kong's ports, full records to a collector")]
+  gatetap run --sink tcp:collector.example:9563     Kong's ports, full records to a collector
+  gatetap read trace.pcap                           every exchange in a capture file")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -37,6 +39,15 @@ SIGINT and SIGTERM end it: what was seen is delivered, then totals go to standar
   gatetap watch --port 8080 --full
   gatetap watch --pid 4711 --sink file:/tmp/records.ndjson")]
     Watch(WatchArguments),
+    /// Export every exchange in capture files (pcap and pcapng, also inside gzip)
+    #[command(after_help = "Examples:
+  gatetap read trace.pcap.gz
+  gatetap read --port 8000 --sink file:records.ndjson trace-*.pcapng
+  tcpdump -U -w - tcp port 8000 | gatetap read -
+
+A file gives the same records each time it is read. Several files are read as one, in the order
+given. A sink that is slower than the files makes them wait.")]
+    Read(ReadArguments),
     /// Tell what works on this machine, what does not, and what to do
     #[command(after_help = "Example:
   gatetap doctor --port 8000")]
@@ -59,6 +70,24 @@ pub(super) struct WatchArguments {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ReadArguments {
+    /// Capture files in the order of their time; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Only connections from or to one of these ports
+    #[arg(long, value_name = "PORT")]
+    pub(super) port: Vec<u16>,
+    /// Only connections from or to one of these addresses
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) host: Vec<IpAddr>,
+    /// Only packets that match this expression of tcpdump (needs libpcap)
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(super) filter: Option<String>,
+    #[command(flatten)]
+    pub(super) records: RecordArguments,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct DoctorArguments {
     /// Only try whether the kernel accepts the probes: exit code 0 or 1
     #[arg(long)]
@@ -69,13 +98,26 @@ pub(super) struct DoctorArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct CommonArguments {
-    /// Settings file (YAML); what is given here goes before it
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) selection: SelectionArguments,
     #[command(flatten)]
     pub(super) source: SourceArguments,
+    #[command(flatten)]
+    pub(super) records: RecordArguments,
+    /// Age at which an unfinished exchange is exported, to come again at its end [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub(super) age_limit: Option<Period>,
+    /// Ring between kernel and userspace, a power of two [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) ring_size: Option<ByteSize>,
+}
+
+/// What becomes of exchanges, wherever they were seen.
+#[derive(Debug, Args)]
+pub(super) struct RecordArguments {
+    /// Settings file (YAML); what is given here goes before it
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
     /// Bytes of each body that records carry (0: none) [default: 128KiB]
     #[arg(long, value_name = "SIZE")]
     pub(super) body_cap: Option<ByteSize>,
@@ -91,12 +133,6 @@ pub(super) struct CommonArguments {
     /// Export secret headers too (authorization, cookie and the like) instead of REDACTED
     #[arg(long)]
     pub(super) no_redact: bool,
-    /// Age at which an unfinished exchange is exported, to come again at its end [default: 30s]
-    #[arg(long, value_name = "DURATION")]
-    pub(super) age_limit: Option<Period>,
-    /// Ring between kernel and userspace, a power of two [default: 64MiB]
-    #[arg(long, value_name = "SIZE")]
-    pub(super) ring_size: Option<ByteSize>,
     /// Memory for heads and bodies of exchanges under way; beyond it bodies are cut and say so
     /// [default: 256MiB]
     #[arg(long, value_name = "SIZE")]

@@ -7,9 +7,12 @@ mod packets;
 mod pipeline;
 #[cfg(feature = "probes")]
 mod probes;
+mod progress;
+mod read;
 mod run;
 mod settings;
 mod source;
+mod start;
 mod totals;
 
 use arguments::{Arguments, Command};
@@ -27,6 +30,7 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(run) => settings::for_run(&run).and_then(start),
         Command::Watch(watch) => settings::for_watch(&watch).and_then(start),
+        Command::Read(read) => settings::for_read(&read).and_then(|settings| read::read(&settings)),
         Command::Doctor(doctor) => Ok(doctor::examine(&doctor)),
     };
     outcome.unwrap_or_else(|failure| {

@@ -5,9 +5,9 @@ use super::ownership::Ownership;
 use super::pipeline::Pipeline;
 use super::settings::Settings;
 use super::source::{Source, wanted};
-use super::totals::{self, Seen};
+use super::totals;
 use crate::capture::clock::Clock;
-use crate::capture::expression;
+use crate::capture::filter;
 use crate::capture::interface::filter::Program;
 use crate::capture::interface::{Interface, InterfaceSettings};
 use crate::capture::owners::Owners;
@@ -18,6 +18,8 @@ use crate::segment::Time;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// How filter expressions see packets: from their network header on.
+const LINKTYPE_RAW: u16 = 101;
 /// Longest wait for packets when there are none.
 const WAIT_LIMIT: Duration = Duration::from_millis(20);
 
@@ -34,7 +36,7 @@ impl Packets {
         let found = scan(&settings.selection);
         let namespace = namespace(settings, &found)?;
         let interface = Interface::open(&InterfaceSettings {
-            interface: settings.interface.clone(),
+            interface: settings.packets.interface.clone(),
             filter: program(settings, &found)?,
             ring_bytes: settings.ring_bytes,
             namespace: namespace.as_ref().map(|namespace| namespace.path.clone()),
@@ -106,24 +108,29 @@ impl Source for Packets {
         self.interface.now()
     }
 
-    fn totals(&self) -> Result<Seen, Failure> {
+    fn totals(&self) -> Result<totals::Source, Failure> {
         let counters = self.interface.counters();
-        let packets = totals::Packets {
+        let packets = totals::LivePackets {
             passed: counters.passed,
             dropped: counters.dropped,
             copies: counters.copies,
             pid_unknown: self.ownership.unknown(),
         };
-        Ok(Seen { bytes: self.ownership.traffic().into(), kernel: None, packets: Some(packets) })
+        Ok(totals::Source::Interface(totals::Interface {
+            bytes: self.ownership.traffic().into(),
+            packets,
+            decoding: self.decoder.counters(),
+            reassembly: *self.reassembler.counters(),
+        }))
     }
 }
 
 /// What the kernel lets through: the filter expression, or else the ports that are named, or else
 /// those on which the named processes listen.
 fn program(settings: &Settings, found: &[Found]) -> Result<Program, Failure> {
-    if let Some(filter) = &settings.filter {
-        let instructions = expression::compile(filter, settings.snap_length)?;
-        return Ok(Program::compiled(&instructions)?);
+    if let Some(expression) = &settings.packets.filter {
+        let compiled = filter::compile(expression, LINKTYPE_RAW)?;
+        return Ok(Program::compiled(&compiled, settings.packets.snap_length)?);
     }
     let mut ports = settings.selection.ports.clone();
     if ports.is_empty() {
@@ -135,7 +142,7 @@ fn program(settings: &Settings, found: &[Found]) -> Result<Program, Failure> {
         let whom = wanted(&settings.selection);
         return Err(format!("{whom} listens on nothing yet: name ports with --port").into());
     }
-    Ok(Program::for_ports(&ports, settings.snap_length)?)
+    Ok(Program::for_ports(&ports, settings.packets.snap_length)?)
 }
 
 /// A network namespace that is not ours.
@@ -158,7 +165,7 @@ fn namespace(settings: &Settings, found: &[Found]) -> Result<Option<Namespace>, 
         return Ok(None);
     }
     let of_process = || Some(format!("/proc/{}/ns/net", process_inside(inode)?).into());
-    let path = settings.namespace_path.clone().or_else(of_process);
+    let path = settings.packets.namespace.clone().or_else(of_process);
     let path = path.ok_or_else(|| {
         format!("no process is in the network namespace {inode}: give its path with --netns")
     })?;
@@ -180,7 +187,7 @@ fn namespace_of(selection: &Selection, found: &[Found]) -> Result<Option<u32>, F
 }
 
 fn announce(settings: &Settings) {
-    let where_ = settings.interface.as_deref().unwrap_or("any");
-    let what = settings.filter.clone().unwrap_or_else(|| wanted(&settings.selection));
+    let where_ = settings.packets.interface.as_deref().unwrap_or("any");
+    let what = settings.packets.filter.clone().unwrap_or_else(|| wanted(&settings.selection));
     eprintln!("gatetap: watching packets of interface {where_}: {what}");
 }

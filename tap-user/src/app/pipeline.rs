@@ -5,8 +5,10 @@ use crate::export::Exporter;
 use crate::gateway::Correlator;
 use crate::http::{Limits, MemoryBudget, Observer, Protocol};
 use crate::segment::{Close, Connection, Happening, Interest, Time};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use uuid::Uuid;
 
 /// A connection under observation.
 struct Observed {
@@ -21,7 +23,8 @@ struct Observed {
 pub(super) struct Pipeline {
     limits: Limits,
     budget: MemoryBudget,
-    observed: HashMap<u64, Observed>,
+    /// By serial number, so that what they yield at the same time has an order.
+    observed: BTreeMap<u64, Observed>,
     output: Output,
     protocols: BTreeMap<&'static str, u64>,
 }
@@ -31,6 +34,15 @@ struct Output {
     correlator: Correlator,
     exporter: Exporter,
     exchanges: Exchanges,
+    patience: Patience,
+}
+
+/// What happens when a sink is slower than the source.
+pub(super) enum Patience {
+    /// Its records are dropped, because the source cannot wait.
+    None,
+    /// The source waits until this is set.
+    Until(Arc<AtomicBool>),
 }
 
 impl Pipeline {
@@ -39,9 +51,11 @@ impl Pipeline {
         budget: MemoryBudget,
         correlator: Correlator,
         exporter: Exporter,
+        patience: Patience,
     ) -> Self {
-        let output = Output { correlator, exporter, exchanges: Exchanges::default() };
-        Self { limits, budget, observed: HashMap::new(), output, protocols: BTreeMap::new() }
+        let exchanges = Exchanges::default();
+        let output = Output { correlator, exporter, exchanges, patience };
+        Self { limits, budget, observed: BTreeMap::new(), output, protocols: BTreeMap::new() }
     }
 
     /// Takes in what happened on a connection; says whether more of it is wanted.
@@ -75,6 +89,11 @@ impl Pipeline {
         }
     }
 
+    /// All ids derive from `run` instead of chance.
+    pub(super) fn derive_ids_from(&mut self, run: Uuid) {
+        self.output.correlator.derive_from(run);
+    }
+
     /// Lets time pass: exchanges that are too old are shown as they are.
     pub(super) fn handle_timeout(&mut self, now: Time) {
         for observed in self.observed.values_mut() {
@@ -87,8 +106,7 @@ impl Pipeline {
 
     /// Ends everything because the tap stops.
     pub(super) fn abandon(&mut self, now: Time) {
-        let mut serials: Vec<u64> = self.observed.keys().copied().collect();
-        serials.sort_unstable();
+        let serials: Vec<u64> = self.observed.keys().copied().collect();
         for serial in serials {
             self.release(serial);
             self.end(serial, |observer| observer.handle_abandon(now));
@@ -168,7 +186,10 @@ impl Output {
         while let Some(exchange) = observed.observer.poll() {
             self.exchanges.count(&observed.connection, &exchange);
             let observation = self.correlator.identify(&observed.connection, exchange);
-            self.exporter.export(&observation);
+            match &self.patience {
+                Patience::None => self.exporter.export(&observation),
+                Patience::Until(hurry) => self.exporter.export_waiting(&observation, hurry),
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use super::Failure;
 use super::pipeline::Pipeline;
 use super::settings::Settings;
 use super::source::{Source, wanted};
-use super::totals::{Kernel, ProcessBytes, Seen};
+use super::totals::{self, Kernel, ProcessBytes};
 use crate::capture::probes::{ProbeSettings, Probes};
 use crate::capture::selection::{Found, Selection, scan};
 use crate::segment::Time;
@@ -27,7 +27,7 @@ impl ProbeSource {
     pub(super) fn start(settings: &Settings) -> Result<Self, Failure> {
         let probes = Probes::start(&ProbeSettings {
             selection: settings.selection.clone(),
-            body_cap: u32::try_from(settings.limits.body_cap)?,
+            body_cap: u32::try_from(settings.records.limits.body_cap)?,
             ring_bytes: settings.ring_bytes,
         })?;
         announce(&settings.selection, probes.selected());
@@ -62,9 +62,9 @@ impl Source for ProbeSource {
         self.probes.now()
     }
 
-    fn totals(&self) -> Result<Seen, Failure> {
-        let kernel = Some(kernel(&self.probes)?);
-        Ok(Seen { bytes: self.probes.traffic().into(), kernel, packets: None })
+    fn totals(&self) -> Result<totals::Source, Failure> {
+        let bytes = self.probes.traffic().into();
+        Ok(totals::Source::Probes { bytes, kernel: kernel(&self.probes)? })
     }
 }
 

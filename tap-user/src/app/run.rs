@@ -1,15 +1,11 @@
 //! A run: a source at one end, sinks at the other, and the loop between them.
 
 use super::Failure;
-use super::pipeline::Pipeline;
+use super::pipeline::{Patience, Pipeline};
 use super::settings::Settings;
 use super::source::{self, Source};
+use super::start;
 use super::totals::Totals;
-use crate::export::Exporter;
-use crate::gateway::Correlator;
-use crate::http::MemoryBudget;
-use crate::policy::Redaction;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -21,35 +17,13 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Watches until a signal arrives.
 pub(super) fn run(settings: Settings) -> Result<(), Failure> {
-    let stop = stop_on_signals()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("gatetap-sinks")
-        .enable_all()
-        .build()?;
-    let redaction = if settings.redact { Redaction::standard() } else { Redaction::none() };
-    let exporter = Exporter::start(runtime.handle(), settings.sinks.clone(), redaction)?;
-    let correlator = Correlator::new(
-        settings.generator,
-        settings.correlation_header.clone(),
-        uuid::Uuid::new_v4().as_u64_pair().0,
-    );
-    let budget = MemoryBudget::new(settings.memory_bytes);
-    let mut pipeline = Pipeline::new(settings.limits.clone(), budget, correlator, exporter);
+    let stop = start::stop_on_signals()?;
+    let runtime = start::sink_threads()?;
+    let run = uuid::Uuid::new_v4().as_u64_pair().0;
+    let mut pipeline = start::pipeline(&runtime, &settings.records, run, Patience::None)?;
     let mut source = source::start(&settings)?;
     watch(&mut *source, &mut pipeline, &stop)?;
     finish(&settings, source, pipeline, runtime)
-}
-
-/// Set when the process is asked to end.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // A second signal ends the process at once, should the sinks hang.
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
-    Ok(stop)
 }
 
 /// The loop: happenings first, everything else when it is due.
@@ -84,17 +58,9 @@ fn finish(
 
     let exchanges = pipeline.exchanges().clone();
     let connections = pipeline.protocols().clone();
-    let seen = source.totals()?;
+    let counted = source.totals()?;
     drop(source);
-    let sinks = runtime.block_on(pipeline.into_exporter().shutdown(SHUTDOWN_DEADLINE));
-    runtime.shutdown_background();
-
-    let sinks = sinks.into_iter().map(Into::into).collect();
-    let totals = Totals { exchanges, seen, connections, sinks };
-    eprintln!("{totals}");
-    if let Some(path) = &settings.totals_file {
-        std::fs::write(path, serde_json::to_vec_pretty(&totals)?)
-            .map_err(|error| format!("totals file {}: {error}", path.display()))?;
-    }
-    Ok(())
+    let sinks = start::deliver(runtime, pipeline, SHUTDOWN_DEADLINE);
+    let totals = Totals { exchanges, connections, source: counted, sinks };
+    totals.tell(settings.records.totals_file.as_deref())
 }

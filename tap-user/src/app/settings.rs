@@ -1,7 +1,10 @@
 //! Settings resolved: defaults, then the file, then the command line. All defaults stand here.
 
 use super::Failure;
-use super::arguments::{CommonArguments, RunArguments, SelectionArguments, WatchArguments};
+use super::arguments::{
+    CommonArguments, ReadArguments, RecordArguments, RunArguments, SelectionArguments,
+    WatchArguments,
+};
 use super::source::SourceKind;
 use crate::capture::selection::{Selection, control_group_identifier};
 use crate::export::{Format, SinkSpecification};
@@ -10,6 +13,7 @@ use crate::http::{DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_MEMORY_BYTES, 
 use crate::units::{ByteSize, Period};
 use serde::Deserialize;
 use std::io::IsTerminal;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +39,14 @@ const NAME_LIMIT: usize = 15;
 pub(crate) struct Settings {
     pub(crate) selection: Selection,
     pub(crate) source: SourceKind,
+    pub(crate) packets: PacketSettings,
+    pub(crate) ring_bytes: u32,
+    pub(crate) records: RecordSettings,
+}
+
+/// What only live packets have.
+#[derive(Debug, Clone)]
+pub(crate) struct PacketSettings {
     /// Interface to capture; `None` for all.
     pub(crate) interface: Option<String>,
     /// Packets to capture, in the language of tcpdump.
@@ -42,10 +54,26 @@ pub(crate) struct Settings {
     /// Bytes of each packet that are captured at most.
     pub(crate) snap_length: u32,
     /// Where the selection's network namespace is, if it was given as a path.
-    pub(crate) namespace_path: Option<PathBuf>,
+    pub(crate) namespace: Option<PathBuf>,
+}
+
+/// Everything that reading files needs.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadSettings {
+    pub(crate) files: Vec<PathBuf>,
+    /// Ports and addresses of which a packet must have one; without any, all do.
+    pub(crate) ports: Vec<u16>,
+    pub(crate) hosts: Vec<IpAddr>,
+    /// An expression of tcpdump.
+    pub(crate) filter: Option<String>,
+    pub(crate) records: RecordSettings,
+}
+
+/// What becomes of exchanges, wherever they were seen.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordSettings {
     pub(crate) limits: Limits,
     pub(crate) memory_bytes: u64,
-    pub(crate) ring_bytes: u32,
     pub(crate) generator: Generator,
     pub(crate) correlation_header: String,
     pub(crate) redact: bool,
@@ -91,10 +119,23 @@ struct CorrelationFile {
 /// Settings of `gatetap run`; without any sink records go to standard output.
 pub(super) fn for_run(arguments: &RunArguments) -> Result<Settings, Failure> {
     let mut settings = resolve(&arguments.common)?;
-    if settings.sinks.is_empty() {
-        settings.sinks.push("stdout".parse()?);
-    }
+    settings.records.write_somewhere()?;
     Ok(settings)
+}
+
+/// Settings of `gatetap read`; without any sink records go to standard output. Nobody waits for
+/// an exchange in a file, so none is shown before its end.
+pub(super) fn for_read(arguments: &ReadArguments) -> Result<ReadSettings, Failure> {
+    let (mut records, _) = resolve_records(&arguments.records, None)?;
+    records.limits.age_limit_ns = u64::MAX;
+    records.write_somewhere()?;
+    Ok(ReadSettings {
+        files: arguments.files.clone(),
+        ports: arguments.port.clone(),
+        hosts: arguments.host.clone(),
+        filter: arguments.filter.clone(),
+        records,
+    })
 }
 
 /// Settings of `gatetap watch`: standard output carries lines for people.
@@ -106,11 +147,69 @@ pub(super) fn for_watch(arguments: &WatchArguments) -> Result<Settings, Failure>
         (false, true) => Format::ColouredLine,
         (false, false) => Format::Line,
     };
-    settings.sinks.insert(0, lines);
+    settings.records.sinks.insert(0, lines);
     Ok(settings)
 }
 
+impl RecordSettings {
+    fn write_somewhere(&mut self) -> Result<(), Failure> {
+        if self.sinks.is_empty() {
+            self.sinks.push("stdout".parse()?);
+        }
+        Ok(())
+    }
+}
+
 fn resolve(arguments: &CommonArguments) -> Result<Settings, Failure> {
+    let (records, rest) = resolve_records(&arguments.records, arguments.age_limit)?;
+    let source = match (arguments.source.source, &rest.source) {
+        (Some(source), _) => source,
+        (None, Some(name)) => name.parse().map_err(|e| format!("source: {e}"))?,
+        (None, None) => SourceKind::default(),
+    };
+    let packets = resolve_packets(arguments, &rest)?;
+    if packets.filter.is_some() && source == SourceKind::Probes {
+        return Err("a packet filter needs packets: add --source interface".into());
+    }
+    Ok(Settings {
+        selection: selection(&arguments.selection, rest.select, packets.filter.is_some())?,
+        source,
+        packets,
+        ring_bytes: ring_bytes(arguments.ring_size.or(rest.ring_size))?,
+        records,
+    })
+}
+
+fn resolve_packets(
+    arguments: &CommonArguments,
+    file: &SourceFile,
+) -> Result<PacketSettings, Failure> {
+    let given = &arguments.source;
+    let interface = given.interface.clone().or_else(|| file.interface.clone());
+    let netns = &arguments.selection.netns;
+    let namespace = netns.clone().or_else(|| file.select.network_namespace.clone());
+    Ok(PacketSettings {
+        interface: interface.filter(|name| name != ALL_INTERFACES),
+        filter: given.filter.clone().or_else(|| file.filter.clone()),
+        snap_length: snap_length(given.snap_length.or(file.snap_length))?,
+        namespace: namespace.filter(|text| text.parse::<u32>().is_err()).map(PathBuf::from),
+    })
+}
+
+/// What the file says of the source itself.
+struct SourceFile {
+    select: SelectFile,
+    source: Option<String>,
+    interface: Option<String>,
+    filter: Option<String>,
+    snap_length: Option<ByteSize>,
+    ring_size: Option<ByteSize>,
+}
+
+fn resolve_records(
+    arguments: &RecordArguments,
+    age_limit: Option<Period>,
+) -> Result<(RecordSettings, SourceFile), Failure> {
     let file = match &arguments.config {
         Some(path) => read(path)?,
         None => File::default(),
@@ -122,38 +221,22 @@ fn resolve(arguments: &CommonArguments) -> Result<Settings, Failure> {
     };
     let header = arguments.correlation_header.clone().or(file.correlation.header);
     let sinks = if arguments.sink.is_empty() { file.sinks } else { arguments.sink.clone() };
-    let source = match (arguments.source.source, &file.source) {
-        (Some(source), _) => source,
-        (None, Some(name)) => name.parse().map_err(|e| format!("source: {e}"))?,
-        (None, None) => SourceKind::default(),
-    };
-    let interface = arguments.source.interface.clone().or(file.interface);
-    let filter = arguments.source.filter.clone().or(file.filter);
-    if filter.is_some() && source == SourceKind::Probes {
-        return Err("a packet filter needs packets: add --source interface".into());
-    }
-    let namespace = arguments.selection.netns.clone().or(file.select.network_namespace.clone());
-    let age_limit = arguments.age_limit.or(file.age_limit).map(|Period(age)| age.as_nanos());
-    Ok(Settings {
-        selection: selection(&arguments.selection, file.select, filter.is_some())?,
-        source,
-        interface: interface.filter(|name| name != ALL_INTERFACES),
-        filter,
-        snap_length: snap_length(arguments.source.snap_length.or(file.snap_length))?,
-        namespace_path: namespace.filter(|text| text.parse::<u32>().is_err()).map(PathBuf::from),
+    let age_limit = age_limit.or(file.age_limit).map(|Period(age)| age.as_nanos());
+    let settings = RecordSettings {
         limits: Limits {
             body_cap: body_cap(arguments.body_cap.or(file.body_cap))?,
             age_limit_ns: age_limit.map_or(DEFAULT_AGE_LIMIT_NS, saturate),
             ..Limits::default()
         },
         memory_bytes: size(arguments.memory_limit.or(file.memory_limit), DEFAULT_MEMORY_BYTES),
-        ring_bytes: ring_bytes(arguments.ring_size.or(file.ring_size))?,
         generator,
         correlation_header: header.unwrap_or_else(|| DEFAULT_HEADER.to_owned()),
         redact: !arguments.no_redact && file.redact.unwrap_or(true),
         sinks,
         totals_file: arguments.totals_file.clone(),
-    })
+    };
+    let File { select, source, interface, filter, snap_length, ring_size, .. } = file;
+    Ok((settings, SourceFile { select, source, interface, filter, snap_length, ring_size }))
 }
 
 /// Reads a settings file; the error names the file, the line and the key.
@@ -263,6 +346,7 @@ mod tests {
         let file = parse(
             "select: {ports: [8000], processes: [nginx], pids: [1]}\nbody_cap: 1MiB\n\
              ring_size: 1048576\nage_limit: 10s\nredact: false\n\
+             source: interface\ninterface: eth0\nfilter: tcp\nsnap_length: 256\n\
              correlation: {generator: \"uuid#counter\", header: X-Request-ID}\n\
              sinks:\n  - {type: tcp, host: collector, port: 9563, format: tcp-body-log}\n",
         )

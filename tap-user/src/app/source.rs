@@ -4,7 +4,7 @@ use super::Failure;
 use super::packets::Packets;
 use super::pipeline::Pipeline;
 use super::settings::Settings;
-use super::totals::Seen;
+use super::totals;
 use crate::capture::selection::Selection;
 use crate::segment::Time;
 use std::str::FromStr;
@@ -27,7 +27,7 @@ pub(super) trait Source {
     fn now(&self) -> Time;
 
     /// What was seen since the start.
-    fn totals(&self) -> Result<Seen, Failure>;
+    fn totals(&self) -> Result<totals::Source, Failure>;
 }
 
 /// Which source is wanted.

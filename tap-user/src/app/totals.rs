@@ -1,12 +1,17 @@
 //! What a run saw, skipped, lost and delivered: for people on standard error, for programs as JSON.
 
+use super::Failure;
 use crate::capture::traffic::Traffic;
 use crate::export::SinkTotals;
+use crate::flow::FlowCounters;
+use crate::flow::decode::DecodeCounters;
 use crate::http::{Exchange, Outcome};
 use crate::segment::{Connection, Leg};
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 /// Exchanges by leg. One that was exported unfinished counts once, when it ends.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -18,6 +23,11 @@ pub(super) struct Exchanges {
 }
 
 impl Exchanges {
+    /// Of both legs.
+    pub(super) fn total(&self) -> u64 {
+        self.client + self.upstream
+    }
+
     pub(super) fn count(&mut self, connection: &Connection, exchange: &Exchange) {
         match (exchange.outcome, connection.leg) {
             (Outcome::Ongoing, _) => self.exported_early += 1,
@@ -52,32 +62,8 @@ impl From<&Traffic> for Bytes {
     }
 }
 
-/// What a source saw.
-#[derive(Debug, Serialize)]
-pub(super) struct Seen {
-    pub(super) bytes: Bytes,
-    /// Only of probes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) kernel: Option<Kernel>,
-    /// Only of packets.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) packets: Option<Packets>,
-}
-
-/// Packets of an interface.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(super) struct Packets {
-    /// Passed the filter, dropped ones included.
-    pub(super) passed: u64,
-    /// Dropped by the kernel, because the ring was full.
-    pub(super) dropped: u64,
-    /// Left out, because another interface had shown them.
-    pub(super) copies: u64,
-    /// Connections whose process was not found.
-    pub(super) pid_unknown: u64,
-}
-
-/// Counters of the kernel side of probes.
+/// Counters of the kernel side.
+#[cfg(feature = "probes")]
 #[derive(Debug, Serialize)]
 pub(super) struct Kernel {
     pub(super) events: u64,
@@ -92,6 +78,7 @@ pub(super) struct Kernel {
 }
 
 /// Bytes copied from one process.
+#[cfg(feature = "probes")]
 #[derive(Debug, Serialize)]
 pub(super) struct ProcessBytes {
     pub(super) pid: u32,
@@ -130,44 +117,217 @@ impl From<SinkTotals> for Sink {
 #[derive(Debug, Serialize)]
 pub(super) struct Totals {
     pub(super) exchanges: Exchanges,
-    #[serde(flatten)]
-    pub(super) seen: Seen,
     pub(super) connections: BTreeMap<&'static str, u64>,
+    #[serde(flatten)]
+    pub(super) source: Source,
     pub(super) sinks: Vec<Sink>,
+}
+
+/// What the source itself counted.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Source {
+    /// Kernel probes.
+    #[cfg(feature = "probes")]
+    Probes { bytes: Bytes, kernel: Kernel },
+    /// Packets of an interface.
+    Interface(Interface),
+    /// Packets in files.
+    Packets(Packets),
+}
+
+/// Counters of live packets, decoding and reassembly.
+#[derive(Debug, Serialize)]
+pub(super) struct Interface {
+    pub(super) bytes: Bytes,
+    pub(super) packets: LivePackets,
+    #[serde(serialize_with = "decoding")]
+    pub(super) decoding: DecodeCounters,
+    #[serde(serialize_with = "reassembly")]
+    pub(super) reassembly: FlowCounters,
+}
+
+/// Packets as the kernel counted them.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct LivePackets {
+    /// Passed the filter, dropped ones included.
+    pub(super) passed: u64,
+    /// Dropped by the kernel, because the ring was full.
+    pub(super) dropped: u64,
+    /// Left out, because another interface had shown them.
+    pub(super) copies: u64,
+    /// Connections whose process was not found.
+    pub(super) pid_unknown: u64,
+}
+
+/// Counters of files, decoding and reassembly.
+#[derive(Debug, Serialize)]
+pub(super) struct Packets {
+    pub(super) files: Vec<ReadFile>,
+    /// Packets left out because they do not match what was asked for.
+    pub(super) filtered: u64,
+    #[serde(serialize_with = "decoding")]
+    pub(super) decoding: DecodeCounters,
+    #[serde(serialize_with = "reassembly")]
+    pub(super) reassembly: FlowCounters,
+}
+
+/// One file.
+#[derive(Debug, Serialize)]
+pub(super) struct ReadFile {
+    pub(super) name: String,
+    pub(super) packets: u64,
+    /// It ends in the middle of a packet.
+    pub(super) truncated: bool,
+    /// Why its rest could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+}
+
+impl Totals {
+    /// Tells people on standard error, and programs in `file`.
+    pub(super) fn tell(&self, file: Option<&Path>) -> Result<(), Failure> {
+        eprintln!("{self}");
+        let Some(path) = file else { return Ok(()) };
+        std::fs::write(path, serde_json::to_vec_pretty(self)?)
+            .map_err(|error| format!("totals file {}: {error}", path.display()).into())
+    }
+}
+
+fn decoding<S: Serializer>(counters: &DecodeCounters, serializer: S) -> Result<S::Ok, S::Error> {
+    let fragments = &counters.fragments;
+    let mut map = serializer.serialize_map(None)?;
+    for (name, count) in [
+        ("frames", counters.frames),
+        ("segments", counters.segments),
+        ("cut_segments", counters.cut),
+        ("not_ip", counters.not_ip),
+        ("not_tcp", counters.not_tcp),
+        ("malformed", counters.malformed),
+        ("fragments", fragments.seen),
+        ("fragments_overlapping", fragments.overlapping),
+        ("fragments_malformed", fragments.malformed),
+        ("datagrams_reassembled", fragments.reassembled),
+        ("datagrams_waiting", counters.datagrams_waiting),
+        ("datagrams_expired", fragments.expired),
+        ("datagrams_evicted", fragments.evicted),
+    ] {
+        map.serialize_entry(name, &count)?;
+    }
+    map.serialize_entry("unsupported_links", &counters.unsupported_links)?;
+    map.end()
+}
+
+fn reassembly<S: Serializer>(counters: &FlowCounters, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(None)?;
+    for (name, count) in flow_counts(counters) {
+        map.serialize_entry(name, &count)?;
+    }
+    map.end()
+}
+
+fn flow_counts(counters: &FlowCounters) -> [(&'static str, u64); 22] {
+    [
+        ("packets", counters.packets),
+        ("bytes", counters.bytes),
+        ("delivered_bytes", counters.delivered_bytes),
+        ("retransmitted_bytes", counters.retransmitted_bytes),
+        ("out_of_order", counters.out_of_order),
+        ("conflicts", counters.conflicts),
+        ("keep_alives", counters.keep_alives),
+        ("holes", counters.holes),
+        ("hole_bytes", counters.hole_bytes),
+        ("cut_bytes", counters.cut_bytes),
+        ("implausible", counters.implausible),
+        ("ignored_resets", counters.ignored_resets),
+        ("stray_bytes", counters.stray_bytes),
+        ("ignored_bytes", counters.ignored_bytes),
+        ("opened", counters.opened),
+        ("opened_mid_stream", counters.opened_mid_stream),
+        ("roles_guessed", counters.roles_guessed),
+        ("resets", counters.resets),
+        ("replaced", counters.replaced),
+        ("idle", counters.idle),
+        ("evictions", counters.evictions),
+        ("pressed", counters.pressed),
+    ]
 }
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Exchanges { client, upstream, .. } = self.exchanges;
         writeln!(f, "exchanges  {} ({client} client, {upstream} upstream)", client + upstream)?;
-        let Bytes { seen, captured, skipped, lost, ignored, .. } = self.seen.bytes;
-        writeln!(
-            f,
-            "bytes      {seen} seen, {captured} captured, {skipped} skipped, {lost} lost, \
-             {ignored} of no interest"
-        )?;
-        for (cause, bytes) in &self.seen.bytes.lost_by_cause {
-            writeln!(f, "  lost     {bytes} {cause}")?;
-        }
         write!(f, "connections")?;
         for (protocol, count) in &self.connections {
             write!(f, " {count} {protocol}")?;
         }
-        if let Some(Kernel { events, reservation_failures, .. }) = &self.seen.kernel {
-            write!(
-                f,
-                "\nkernel     {events} events, {reservation_failures} refused by a full ring"
-            )?;
-        }
-        if let Some(Packets { passed, dropped, copies, .. }) = &self.seen.packets {
-            write!(
-                f,
-                "\npackets    {passed} passed the filter, {dropped} dropped, {copies} copies"
-            )?;
+        match &self.source {
+            #[cfg(feature = "probes")]
+            Source::Probes { bytes, kernel } => write_probes(f, bytes, kernel)?,
+            Source::Interface(interface) => write!(f, "{interface}")?,
+            Source::Packets(packets) => write!(f, "{packets}")?,
         }
         for sink in &self.sinks {
             let Sink { name, delivered, dropped, .. } = sink;
             write!(f, "\nsink       {name}: {delivered} records delivered, {dropped} dropped")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "probes")]
+fn write_probes(f: &mut fmt::Formatter<'_>, bytes: &Bytes, kernel: &Kernel) -> fmt::Result {
+    let Kernel { events, reservation_failures, .. } = kernel;
+    write!(f, "{bytes}\nkernel     {events} events, {reservation_failures} refused by a full ring")
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seen, captured, skipped, lost, ignored, .. } = self;
+        write!(
+            f,
+            "\nbytes      {seen} seen, {captured} captured, {skipped} skipped, {lost} lost, \
+             {ignored} of no interest"
+        )?;
+        for (cause, bytes) in &self.lost_by_cause {
+            write!(f, "\n  lost     {bytes} {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LivePackets { passed, dropped, copies, pid_unknown } = self.packets;
+        let Self { bytes, .. } = self;
+        write!(
+            f,
+            "{bytes}\npackets    {passed} passed the filter, {dropped} dropped by a full ring, \
+             {copies} copies; {pid_unknown} connections without process"
+        )
+    }
+}
+
+impl fmt::Display for Packets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DecodeCounters { frames, segments, not_ip, not_tcp, malformed, .. } = self.decoding;
+        write!(
+            f,
+            "\npackets    {frames} decoded, {} left out by filters; {segments} TCP, \
+             {not_tcp} other IP, {not_ip} without IP, {malformed} malformed",
+            self.filtered
+        )?;
+        for (number, count) in &self.decoding.unsupported_links {
+            write!(f, "\n  unknown  {count} of link type {number}")?;
+        }
+        let FlowCounters { bytes, hole_bytes, cut_bytes, ignored_bytes, .. } = self.reassembly;
+        write!(
+            f,
+            "\nbytes      {bytes} in packets, {hole_bytes} missing, {cut_bytes} cut off, \
+             {ignored_bytes} of no interest"
+        )?;
+        for file in self.files.iter().filter(|file| file.truncated) {
+            write!(f, "\n  cut off  {} ends in the middle of a packet", file.name)?;
         }
         Ok(())
     }

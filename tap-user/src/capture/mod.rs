@@ -1,8 +1,8 @@
 //! Whoever sees bytes: sources of Segments and Frames.
 
 pub mod clock;
-pub mod expression;
 pub mod file;
+pub mod filter;
 pub mod interface;
 pub mod owners;
 pub mod selection;

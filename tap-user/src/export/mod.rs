@@ -7,8 +7,9 @@
 //! ```
 //!
 //! An [`Exporter`] stands on the capture thread: it writes a record once per format and hands the
-//! same bytes to every sink of that format. It never waits; what a queue cannot take is dropped
-//! and counted. Each sink has a task of its own that delivers what is queued.
+//! same bytes to every sink of that format. Live sources must not wait: what a queue cannot take is
+//! dropped and counted. A file can wait, and so it does. Each sink has a task of its own that
+//! delivers what is queued.
 
 mod format;
 mod json;
@@ -23,6 +24,7 @@ use crate::gateway::Observation;
 use crate::policy::Redaction;
 use bytes::Bytes;
 use sink::RunningSink;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -55,6 +57,16 @@ impl Exporter {
 
     /// Hands the exchange to every sink whose format carries its leg. Never blocks.
     pub fn export(&mut self, observation: &Observation) {
+        self.hand_out(observation, RunningSink::offer);
+    }
+
+    /// The same for sources that can wait: blocks while a queue has no room. Once `hurry` is set
+    /// it does not wait any more, and what a queue cannot take is dropped and counted.
+    pub fn export_waiting(&mut self, observation: &Observation, hurry: &AtomicBool) {
+        self.hand_out(observation, |sink, record| sink.offer_waiting(record, hurry));
+    }
+
+    fn hand_out(&mut self, observation: &Observation, offer: impl Fn(&mut RunningSink, &Bytes)) {
         let leg = observation.connection.leg;
         for format in Format::ALL.into_iter().filter(|format| format.carries(leg)) {
             if self.sinks.iter().any(|sink| sink.format() == format) {
@@ -62,7 +74,7 @@ impl Exporter {
                 self.sinks
                     .iter_mut()
                     .filter(|sink| sink.format() == format)
-                    .for_each(|sink| sink.offer(&record));
+                    .for_each(|sink| offer(sink, &record));
             }
         }
     }

@@ -47,9 +47,28 @@ pub struct Correlator {
     header: String,
     /// Marks the records of this run of the tap.
     run: u64,
+    uuids: Uuids,
     workers: HashMap<u32, Worker>,
     /// Ids of exchanges that were exported unfinished and come again, by serial and ordinal.
     unfinished: HashMap<(u64, u64), Correlation>,
+}
+
+/// Where UUIDs come from.
+#[derive(Debug, Clone, Copy)]
+enum Uuids {
+    /// Chance.
+    Random,
+    /// The run and what they are for (RFC 9562 5.5): the same each time a file is read.
+    Derived(Uuid),
+}
+
+impl Uuids {
+    fn next(self, purpose: std::fmt::Arguments<'_>) -> Uuid {
+        match self {
+            Self::Random => Uuid::new_v4(),
+            Self::Derived(run) => Uuid::new_v5(&run, purpose.to_string().as_bytes()),
+        }
+    }
 }
 
 /// A worker process of the gateway under `uuid#counter`.
@@ -59,10 +78,24 @@ struct Worker {
 }
 
 impl Correlator {
-    /// `run` marks all record ids of this run; random for live traffic, fixed for capture files.
+    /// For live traffic: `run` marks all record ids of this run, and UUIDs are random.
     #[must_use]
     pub fn new(generator: Generator, header: String, run: u64) -> Self {
-        Self { generator, header, run, workers: HashMap::new(), unfinished: HashMap::new() }
+        Self {
+            generator,
+            header,
+            run,
+            uuids: Uuids::Random,
+            workers: HashMap::new(),
+            unfinished: HashMap::new(),
+        }
+    }
+
+    /// From here on record ids and UUIDs derive from `run`: a capture file that is read again
+    /// gives the same ones.
+    pub fn derive_from(&mut self, run: Uuid) {
+        self.run = run.as_u64_pair().0;
+        self.uuids = Uuids::Derived(run);
     }
 
     /// Completes an exchange with its ids.
@@ -109,13 +142,17 @@ impl Correlator {
     fn derive(&mut self, connection: &Connection, exchange: &Exchange) -> Option<String> {
         match self.generator {
             Generator::Tracker => tracker(connection, exchange),
-            Generator::Uuid => Some(Uuid::new_v4().to_string()),
+            Generator::Uuid => {
+                let (serial, ordinal) = (connection.serial, exchange.ordinal);
+                Some(self.uuids.next(format_args!("{serial}-{ordinal}")).to_string())
+            }
             Generator::UuidCounter => {
                 let pid = connection.process.map_or(0, |process| process.pid);
-                let worker = self
-                    .workers
-                    .entry(pid)
-                    .or_insert_with(|| Worker { uuid: Uuid::new_v4(), requests: 0 });
+                let uuids = self.uuids;
+                let worker = self.workers.entry(pid).or_insert_with(|| Worker {
+                    uuid: uuids.next(format_args!("worker {pid}")),
+                    requests: 0,
+                });
                 worker.requests += 1;
                 Some(format!("{}#{}", worker.uuid, worker.requests))
             }
@@ -214,6 +251,25 @@ mod tests {
         let (uuid, counter) = id.split_once('#').unwrap();
         assert_eq!(counter, "1");
         assert_eq!(Uuid::parse_str(uuid).unwrap().get_version_num(), 4);
+    }
+
+    #[test]
+    fn the_ids_of_a_file_are_the_same_each_time_and_differ_from_each_other() {
+        let read = |run: u128| {
+            let mut correlator = Correlator::new(Generator::Uuid, DEFAULT_HEADER.to_owned(), 0);
+            correlator.derive_from(Uuid::from_u128(run));
+            let client = connection("10.0.0.1:8000", Leg::Client);
+            let other = Arc::new(Connection { serial: 57, ..(*client).clone() });
+            [client, other].map(|on| {
+                let observation = correlator.identify(&on, exchange(Outcome::Complete, None));
+                (observation.id, observation.correlation.unwrap().id)
+            })
+        };
+        let [first, second] = read(7 << 64);
+        assert_eq!(first.0, "0000000000000007-56-9");
+        assert_ne!(first.1, second.1);
+        assert_eq!(read(7 << 64), [first.clone(), second]);
+        assert_ne!(read(8 << 64).first(), Some(&first));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! decides: it begins with the network header and knows it by its version (as link type
 //! `LINKTYPE_RAW` of libpcap does).
 
+use crate::capture::filter;
 use libc::sock_filter;
 
 /// Most instructions of a program (`BPF_MAXINSNS`).
@@ -62,9 +63,19 @@ impl Program {
         }
     }
 
-    /// A program that libpcap compiled for `LINKTYPE_RAW`.
-    pub fn compiled(instructions: &[sock_filter]) -> Result<Self, FilterError> {
-        Self::guarded(instructions)
+    /// A program that libpcap compiled for `LINKTYPE_RAW`; of each packet that it accepts at most
+    /// `snap_length` bytes.
+    pub fn compiled(program: &filter::Program, snap_length: u32) -> Result<Self, FilterError> {
+        let copied = program.instructions().iter().map(|instruction| {
+            let accepts = instruction.code == RETURN && instruction.constant != 0;
+            sock_filter {
+                code: instruction.code,
+                jt: instruction.jump_true,
+                jf: instruction.jump_false,
+                k: if accepts { snap_length } else { instruction.constant },
+            }
+        });
+        Self::guarded(&copied.collect::<Vec<_>>())
     }
 
     fn guarded(decision: &[sock_filter]) -> Result<Self, FilterError> {

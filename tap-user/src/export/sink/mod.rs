@@ -20,12 +20,17 @@ use file::FileSink;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use stdout::StdoutSink;
 use tcp::TcpSink;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+
+/// How often a source that waits looks whether a queue has room.
+const ROOM_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Why an exporter cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +127,32 @@ impl RunningSink {
             return;
         }
         self.full = self.full && queued > self.queue_limit / 2;
+        self.queue(record);
+    }
+
+    /// Queues a record as soon as there is room, or nothing else in the queue. Once `hurry` is
+    /// set it is as [`Self::offer`].
+    pub(super) fn offer_waiting(&mut self, record: &Bytes, hurry: &AtomicBool) {
+        while !self.has_room_for(record) && !hurry.load(Ordering::Relaxed) {
+            if self.task.is_finished() {
+                break;
+            }
+            std::thread::sleep(ROOM_INTERVAL);
+        }
+        if self.counters.queued_bytes() == 0 {
+            self.queue(record);
+        } else {
+            self.offer(record);
+        }
+    }
+
+    fn has_room_for(&self, record: &Bytes) -> bool {
+        let queued = self.counters.queued_bytes();
+        queued == 0 || queued.saturating_add(record.len() as u64) <= self.queue_limit
+    }
+
+    fn queue(&self, record: &Bytes) {
+        let bytes = record.len() as u64;
         self.counters.queued(bytes);
         if self.queue.send(record.clone()).is_err() {
             // Only if the sink's task is gone, that is, its runtime.

@@ -12,6 +12,7 @@ mod port {
     /// Linux before it was standardised, and some overlays still.
     pub(super) const VXLAN_OF_LINUX: u16 = 8_472;
     pub(super) const VXLAN_EXTENDED: u16 = 4_790;
+    pub(super) const AYIYA: u16 = 5_072;
     pub(super) const GENEVE: u16 = 6_081;
 }
 
@@ -67,7 +68,9 @@ pub(super) fn udp(view: View<'_>) -> Result<Next<'_>, Stop> {
         port::GENEVE => geneve(payload),
         port::GTP_USER => gtp(payload),
         port::TEREDO => teredo(payload),
+        port::AYIYA => ayiya(payload),
         _ if source == port::TEREDO => teredo(payload),
+        _ if source == port::AYIYA => ayiya(payload),
         _ => Err(Stop::NotTcp),
     }
 }
@@ -139,4 +142,17 @@ fn teredo(view: View<'_>) -> Result<Next<'_>, Stop> {
         Some(first) if first >> 4 == 6 => Ok(Next::Layer(Layer::Ip, rest)),
         _ => Err(Stop::NotTcp),
     }
+}
+
+/// AYIYA (draft-massar-v6ops-ayiya-02 3): lengths of identity and signature, a protocol number of
+/// IP, the time, then identity and signature themselves. Only IPv6 was ever carried.
+fn ayiya(view: View<'_>) -> Result<Next<'_>, Stop> {
+    const FORWARD: u8 = 1;
+    const IPV6: u8 = 41;
+    let [identity, signature, operation, next] = view.array(0).ok_or(Stop::Malformed)?;
+    if operation & 0x0f != FORWARD || next != IPV6 {
+        return Err(Stop::NotTcp);
+    }
+    let length = 8 + (1_usize << (identity >> 4)) + 4 * usize::from(signature >> 4);
+    Ok(Next::Layer(Layer::Ip, view.skip(length).ok_or(Stop::Malformed)?))
 }

@@ -1,0 +1,52 @@
+//! What every source needs: signals, sinks and the pipeline between.
+
+use super::Failure;
+use super::pipeline::{Patience, Pipeline};
+use super::settings::RecordSettings;
+use super::totals::Sink;
+use crate::export::Exporter;
+use crate::gateway::Correlator;
+use crate::http::MemoryBudget;
+use crate::policy::Redaction;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// Set when the process is asked to end.
+pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // A second signal ends the process at once, should the sinks hang.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+/// The threads on which sinks run.
+pub(super) fn sink_threads() -> Result<Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder.worker_threads(1).thread_name("gatetap-sinks").enable_all().build()?)
+}
+
+/// The pipeline with its sinks on `runtime`; `run` marks its records.
+pub(super) fn pipeline(
+    runtime: &Runtime,
+    settings: &RecordSettings,
+    run: u64,
+    patience: Patience,
+) -> Result<Pipeline, Failure> {
+    let redaction = if settings.redact { Redaction::standard() } else { Redaction::none() };
+    let exporter = Exporter::start(runtime.handle(), settings.sinks.clone(), redaction)?;
+    let correlator = Correlator::new(settings.generator, settings.correlation_header.clone(), run);
+    let budget = MemoryBudget::new(settings.memory_bytes);
+    Ok(Pipeline::new(settings.limits.clone(), budget, correlator, exporter, patience))
+}
+
+/// Delivers what is queued for at most `deadline`, and says what became of all records.
+pub(super) fn deliver(runtime: Runtime, pipeline: Pipeline, deadline: Duration) -> Vec<Sink> {
+    let sinks = runtime.block_on(pipeline.into_exporter().shutdown(deadline));
+    runtime.shutdown_background();
+    sinks.into_iter().map(Into::into).collect()
+}
