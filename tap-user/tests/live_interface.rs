@@ -5,6 +5,8 @@
 mod live;
 
 use live::mix::Mix;
+use live::neighbour::Neighbour;
+use live::record::Record;
 use live::run::WaitingClients;
 use live::same::{self, Exchanges};
 use live::site::Site;
@@ -12,6 +14,7 @@ use live::tap::Outcome;
 use live::traffic::{self, Plan};
 use live::{Tap, exclusive, namespace, require_live};
 
+const REQUESTS_OF_NEIGHBOUR: usize = 20;
 /// Differences that are printed.
 const SHOWN: usize = 20;
 /// A cap above the largest body; and a ring for all traffic, because neither tap is optimised and
@@ -90,6 +93,35 @@ fn where_probes_are_refused_auto_means_packets() {
     let exchanges = same::exchanges(&outcome);
     let client_legs = exchanges.keys().filter(|(leg, _)| leg == "client").count();
     assert_eq!(client_legs, accounts.len(), "totals: {}", outcome.totals);
+}
+
+#[test]
+fn a_packet_seen_on_several_interfaces_counts_once() {
+    let _alone = exclusive();
+    if !require_live() {
+        return;
+    }
+    namespace::enter();
+    let site = Site::start();
+    let neighbour = Neighbour::start();
+    let tap = Tap::start(
+        &["--source", "interface", "--port", &site.ports.mapped.to_string()].map(str::to_owned),
+    );
+    for _ in 0..REQUESTS_OF_NEIGHBOUR {
+        let response = neighbour.ask(site.ports.mapped, "/direct/");
+        assert!(response.ends_with("answered by the gateway\n"), "{response}");
+    }
+    let outcome = tap.stop();
+
+    let complete = |record: &Record| record.complete && record.leg == "client";
+    let records = outcome.records();
+    assert_eq!(records.iter().filter(|record| complete(record)).count(), REQUESTS_OF_NEIGHBOUR);
+    assert_eq!(records.len(), REQUESTS_OF_NEIGHBOUR);
+    // Each packet passes the bridge and the bridge's port.
+    let copies = outcome.total("/packets/copies");
+    assert_eq!(copies * 2, outcome.total("/packets/passed"), "totals: {}", outcome.totals);
+    assert_eq!(outcome.total("/reassembly/retransmitted_bytes"), 0, "totals: {}", outcome.totals);
+    assert_eq!(outcome.total("/bytes/lost"), 0, "totals: {}", outcome.totals);
 }
 
 fn of_gateway(site: &Site, arguments: &[&str]) -> Vec<String> {

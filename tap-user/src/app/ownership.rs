@@ -6,7 +6,7 @@
 use super::pipeline::Pipeline;
 use crate::capture::owners::{Answer, Owners, PATIENCE};
 use crate::capture::traffic::Traffic;
-use crate::segment::{Connection, Happening, Interest, Leg};
+use crate::segment::{Connection, Happening, Interest, Leg, Listener};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -127,8 +127,10 @@ impl Ownership {
     }
 
     fn open(&mut self, serial: u64, seen: &Connection, pipeline: &mut Pipeline) {
+        let leg = self.leg_by_port(seen.server.port());
         let connection = Arc::new(Connection {
-            leg: self.leg_by_port(seen.server.port()),
+            leg,
+            listener: listener_without_owner(leg, seen),
             network_namespace: self.network_namespace,
             ..seen.clone()
         });
@@ -180,10 +182,19 @@ impl Ownership {
 fn completed(connection: &Connection, answer: &Answer) -> Connection {
     let mut connection = connection.clone();
     connection.leg = answer.leg.unwrap_or(connection.leg);
+    connection.listener = listener_without_owner(connection.leg, &connection);
     if let Some(owner) = &answer.owner {
         connection.process = Some(owner.process);
         connection.listener = owner.listener;
         connection.control_group = owner.control_group;
     }
     connection
+}
+
+/// The listener of an upstream connection is one of the gateway's, whichever that is.
+fn listener_without_owner(leg: Leg, connection: &Connection) -> Listener {
+    match leg {
+        Leg::Client => Listener::Port(connection.server.port()),
+        Leg::Upstream => Listener::Unknown,
+    }
 }

@@ -23,6 +23,7 @@ pub(crate) mod kernel;
 pub(crate) mod log_rules;
 pub(crate) mod mix;
 pub(crate) mod namespace;
+pub(crate) mod neighbour;
 pub(crate) mod random;
 pub(crate) mod record;
 pub(crate) mod request;

@@ -20,9 +20,15 @@ pub(crate) fn enter() {
         make()
     });
     if !is_inside {
-        // SAFETY: takes a descriptor and a number only.
-        attempt(check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }));
+        move_to(namespace);
     }
+}
+
+/// Moves the calling thread into a network namespace.
+#[track_caller]
+pub(crate) fn move_to(namespace: &File) {
+    // SAFETY: takes a descriptor and a number only.
+    attempt(check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }));
 }
 
 fn make() -> File {
