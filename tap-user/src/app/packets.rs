@@ -56,6 +56,15 @@ impl Packets {
     }
 }
 
+impl Packets {
+    /// An interface that goes down may come up again.
+    fn refresh(&mut self) {
+        if let Err(error) = self.interface.refresh() {
+            tracing::warn!("{error}");
+        }
+    }
+}
+
 impl Source for Packets {
     fn poll(&mut self, pipeline: &mut Pipeline) -> usize {
         let Self { interface, decoder, reassembler, ownership } = self;
@@ -77,9 +86,7 @@ impl Source for Packets {
     }
 
     fn handle_timeout(&mut self, pipeline: &mut Pipeline) -> Result<(), Failure> {
-        if let Err(error) = self.interface.refresh() {
-            tracing::warn!("{error}");
-        }
+        self.refresh();
         let Self { interface, reassembler, ownership, .. } = self;
         reassembler.handle_timeout(interface.now(), &mut |serial, happening| {
             ownership.tell(serial, happening, pipeline)
@@ -95,7 +102,7 @@ impl Source for Packets {
         while self.poll(pipeline) > 0 && self.interface.now() < end {
             self.interface.wait(WAIT_LIMIT);
         }
-        self.interface.refresh()?;
+        self.refresh();
         let Self { interface, reassembler, ownership, .. } = self;
         reassembler.finish(interface.now(), &mut |serial, happening| {
             ownership.tell(serial, happening, pipeline)

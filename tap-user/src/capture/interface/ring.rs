@@ -132,3 +132,69 @@ fn word(bytes: &[u8], place: usize) -> Option<u32> {
 fn half(bytes: &[u8], place: usize) -> Option<u16> {
     bytes.get(place..)?.first_chunk().copied().map(u16::from_ne_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A block with one packet of 3 bytes, cut from 5, whose network header is at 96.
+    fn block(status: u32) -> Vec<u8> {
+        let mut block = vec![0; 256];
+        let mut put = |place: usize, bytes: &[u8]| {
+            block[place..place + bytes.len()].copy_from_slice(bytes);
+        };
+        put(12, &1_u32.to_ne_bytes());
+        put(16, &48_u32.to_ne_bytes());
+        let packet = 48;
+        put(packet + 4, &1_700_000_000_u32.to_ne_bytes());
+        put(packet + 8, &123_456_789_u32.to_ne_bytes());
+        put(packet + 12, &3_u32.to_ne_bytes());
+        put(packet + 16, &5_u32.to_ne_bytes());
+        put(packet + 20, &status.to_ne_bytes());
+        put(packet + 26, &96_u16.to_ne_bytes());
+        put(packet + 32, &100_u32.to_ne_bytes());
+        put(packet + 36, &0x88a8_u16.to_ne_bytes());
+        put(packet + 50, &[0x08, 0x00]);
+        put(packet + 52, &7_u32.to_ne_bytes());
+        put(packet + 56, &772_u16.to_ne_bytes());
+        put(packet + 96, b"abc");
+        block
+    }
+
+    /// Time, interface, original length, the bytes from the network header on, and the VLAN tag.
+    type Read = (u64, u32, u32, Vec<u8>, Option<VlanTag>);
+
+    fn read(mut block: Vec<u8>) -> Vec<Read> {
+        let mut packets = Vec::new();
+        read_block(&mut block, &mut |packet| {
+            let network = packet.bytes[packet.network..].to_vec();
+            let RingPacket { unix_ns, origin, original_length, .. } = packet;
+            packets.push((*unix_ns, origin.interface, *original_length, network, origin.vlan));
+        });
+        packets
+    }
+
+    #[test]
+    fn a_packet_comes_with_its_origin() {
+        let packets = read(block(0));
+        // 20 bytes of cooked header and the 5 that the packet had.
+        assert_eq!(packets, [(1_700_000_000_123_456_789, 7, 25, b"abc".to_vec(), None)]);
+    }
+
+    #[test]
+    fn a_vlan_tag_is_known_by_its_flag() {
+        let packets = read(block(libc::TP_STATUS_VLAN_VALID | libc::TP_STATUS_VLAN_TPID_VALID));
+        assert_eq!(packets[0].4, Some(VlanTag { protocol: 0x88a8, control: 100 }));
+        let packets = read(block(libc::TP_STATUS_VLAN_VALID));
+        assert_eq!(packets[0].4, Some(VlanTag { protocol: 0x8100, control: 100 }));
+    }
+
+    #[test]
+    fn lengths_that_point_outside_of_the_block_yield_nothing() {
+        for (place, value) in [(16, 300_u32), (48 + 12, 1_000), (16, u32::MAX)] {
+            let mut block = block(0);
+            block[place..place + 4].copy_from_slice(&value.to_ne_bytes());
+            assert_eq!(read(block), [], "{value} at {place}");
+        }
+    }
+}
