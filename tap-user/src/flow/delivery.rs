@@ -32,7 +32,7 @@ impl Conversation {
         let packet_start = fresh.at_boundary && matches!(content, Content::Bytes(_));
         let fresh = Fresh { at_boundary: packet_start, ..fresh };
         if fresh.position == stream.next() {
-            stream.note_in_order(arrival.time);
+            stream.note_in_order(arrival.time, arrival.ordinal);
         } else {
             count(&mut context.counters.out_of_order);
         }
@@ -66,8 +66,8 @@ impl Conversation {
 
     /// After each packet: hands on what can be, gives up what must be.
     pub(super) fn go_on(&mut self, context: &mut Context<'_>) {
-        self.sent_by_low.note_packet();
-        self.sent_by_high.note_packet();
+        self.sent_by_low.note_packet(self.packets);
+        self.sent_by_high.note_packet(self.packets);
         self.drain(context);
         self.tell_established(context);
         self.handle_timeout(context);
@@ -221,7 +221,7 @@ impl Conversation {
     fn hand_on(&mut self, side: Side, fresh: &Fresh<'_>, time: Time, context: &mut Context<'_>) {
         let stream = self.stream_mut(side);
         let offset = stream.offset();
-        stream.advance(fresh.content.length());
+        stream.advance(fresh.content);
         if let Content::Bytes(bytes) = fresh.content {
             add(&mut context.counters.delivered_bytes, bytes.len() as u64);
         }
