@@ -60,7 +60,7 @@ pub(super) struct Conversation {
     pub(super) client: Option<Side>,
     /// When the handshake began.
     pub(super) opened: Option<Time>,
-    /// The peer that sent the first payload, and when.
+    /// The peer that sent the first payload before the roles were known, and when.
     pub(super) spoke_first: Option<(Side, Time)>,
     pub(super) ended_first: Option<Side>,
     /// A SYN that may begin its successor.
@@ -138,7 +138,7 @@ impl Conversation {
             return self.reset(side, packet, context);
         }
         if packet.flags.contains(Flags::SYN) {
-            self.synchronise(side, packet);
+            self.synchronise(side, packet, context);
         }
         let after = self.acknowledge(side, packet, context);
         let arrival = Arrival { time: packet.time, ordinal: self.packets, after };
@@ -153,19 +153,21 @@ impl Conversation {
         }
     }
 
-    fn synchronise(&mut self, side: Side, packet: &Packet<'_>) {
+    fn synchronise(&mut self, side: Side, packet: &Packet<'_>, context: &mut Context<'_>) {
         let client = match packet.flags.contains(Flags::ACK) {
             true => side.other(),
             false => side,
         };
         let first = packet.sequence.wrapping_add(1);
-        let unanswered = !self.stream(side.other()).has_begun();
+        let unanswered = self.opened.is_some() && !self.stream(side.other()).has_begun();
         if !self.stream(side).has_begun() || self.stream(side).begins_at(first) {
             self.begin(side, client, packet.sequence, packet.time);
         } else if is_request_to_open(packet) && unanswered && self.phase == Phase::Untold {
             self.handshake = None;
             self.opened = Some(packet.time);
-            self.stream_mut(side).begin_again(first);
+            let stream = self.stream_mut(side);
+            add(&mut context.counters.stray_bytes, stream.buffer.length());
+            stream.begin_again(first);
         }
     }
 
@@ -214,12 +216,13 @@ impl Conversation {
         let sent = length.saturating_add(u64::from(packet.cut));
         let fin = packet.flags.contains(Flags::FIN);
         let Some(position) = self.place(side, packet, sent, fin, context) else { return };
-        if length > 0 {
+        if sent > 0 {
             self.find_role(side, packet);
+        }
+        if length > 0 {
             self.take(side, position, Content::Bytes(packet.payload), arrival, context);
         }
         if packet.cut > 0 {
-            add(&mut context.counters.cut_bytes, u64::from(packet.cut));
             let gap = Content::Gap { length: packet.cut.into(), cause: GapCause::SnapLength };
             self.take(side, position.saturating_add(length), gap, arrival, context);
         }

@@ -167,8 +167,6 @@ impl Conversation {
         let stream = self.stream(side);
         let Some(hole) = stream.hole() else { return };
         let length = hole.to.saturating_sub(stream.next());
-        count(&mut context.counters.holes);
-        add(&mut context.counters.hole_bytes, length);
         let content = Content::Gap { length, cause: GapCause::PacketMissing };
         let fresh = Fresh { position: stream.next(), content, at_boundary: false };
         self.hand_on(side, &fresh, hole.since(), context);
@@ -222,8 +220,16 @@ impl Conversation {
         let stream = self.stream_mut(side);
         let offset = stream.offset();
         stream.advance(fresh.content);
-        if let Content::Bytes(bytes) = fresh.content {
-            add(&mut context.counters.delivered_bytes, bytes.len() as u64);
+        let counters = &mut context.counters;
+        match fresh.content {
+            Content::Bytes(bytes) => add(&mut counters.delivered_bytes, bytes.len() as u64),
+            Content::Gap { length, cause: GapCause::SnapLength } => {
+                add(&mut counters.cut_bytes, length);
+            }
+            Content::Gap { length, .. } => {
+                count(&mut counters.holes);
+                add(&mut counters.hole_bytes, length);
+            }
         }
         let segment = Segment {
             direction: self.direction(side),
@@ -248,14 +254,17 @@ impl Conversation {
         }
         if self.phase == Phase::Told && (context.handle)(self.serial, happening) == Interest::Ignore
         {
-            self.ignore();
+            self.ignore(context);
         }
     }
 
-    fn ignore(&mut self) {
+    fn ignore(&mut self, context: &mut Context<'_>) {
         self.phase = Phase::Ignored;
-        self.sent_by_low.buffer.clear();
-        self.sent_by_high.buffer.clear();
+        for side in SIDES {
+            let buffer = &mut self.stream_mut(side).buffer;
+            add(&mut context.counters.ignored_bytes, buffer.length());
+            buffer.clear();
+        }
     }
 
     fn tell_opened(&mut self, context: &mut Context<'_>) {
@@ -279,7 +288,7 @@ impl Conversation {
         self.phase = Phase::Told;
         let opened = Happening::Opened(Arc::new(connection));
         if (context.handle)(self.serial, opened) == Interest::Ignore {
-            self.ignore();
+            self.ignore(context);
         }
     }
 }

@@ -54,6 +54,9 @@ impl Conversation {
 
     /// A reset counts if the receiver accepts it (RFC 9293, section 3.5.3).
     pub(super) fn reset(&mut self, side: Side, packet: &Packet<'_>, context: &mut Context<'_>) {
+        // Some explain themselves in a payload (RFC 1122, section 4.2.2.12); it is no part of the stream.
+        let sent = (packet.payload.len() as u64).saturating_add(packet.cut.into());
+        add(&mut context.counters.stray_bytes, sent);
         let known = self.stream(side).admits_reset(packet.sequence);
         if !known.unwrap_or_else(|| self.is_refusal(side, packet)) {
             return count(&mut context.counters.ignored_resets);
