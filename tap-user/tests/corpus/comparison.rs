@@ -8,7 +8,7 @@ type Pair = [String; 2];
 
 /// One line per difference: client, exchange, what differs. Exchanges of one pair of addresses
 /// are matched by method and target in their order, then out of order.
-pub fn compare(truth: &[Exchange], ours: &[Exchange]) -> Vec<String> {
+pub(crate) fn compare(truth: &[Exchange], ours: &[Exchange]) -> Vec<String> {
     let (truth, mut ours) = (by_pair(truth), by_pair(ours));
     let mut differences = Vec::new();
     for (pair, expected) in truth {

@@ -5,20 +5,20 @@ use std::path::Path;
 
 /// What is compared.
 #[derive(Debug, Clone)]
-pub struct Exchange {
-    pub client: String,
-    pub server: String,
+pub(crate) struct Exchange {
+    pub(crate) client: String,
+    pub(crate) server: String,
     /// `None`: a response whose request was not seen.
-    pub method: Option<String>,
-    pub target: String,
-    pub status: Option<u64>,
+    pub(crate) method: Option<String>,
+    pub(crate) target: String,
+    pub(crate) status: Option<u64>,
     /// Bytes of the bodies after dechunking; `None`: not known.
-    pub request_length: Option<u64>,
-    pub response_length: Option<u64>,
+    pub(crate) request_length: Option<u64>,
+    pub(crate) response_length: Option<u64>,
 }
 
 /// Reads a truth file; one that is not there means that the capture has no exchange.
-pub fn of_truth(path: &Path) -> Vec<Exchange> {
+pub(crate) fn of_truth(path: &Path) -> Vec<Exchange> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let mut lines: Vec<Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -38,7 +38,7 @@ pub fn of_truth(path: &Path) -> Vec<Exchange> {
 }
 
 /// Reads native records.
-pub fn of_records(text: &str) -> Vec<Exchange> {
+pub(crate) fn of_records(text: &str) -> Vec<Exchange> {
     text.lines().map(|line| of_record(&serde_json::from_str(line).unwrap())).collect()
 }
 
@@ -83,7 +83,7 @@ fn length(body: &Value) -> Option<u64> {
 
 impl Exchange {
     /// As the corpus' `compare.py` reads it.
-    pub fn for_compare(&self, file: &str) -> Value {
+    pub(crate) fn for_compare(&self, file: &str) -> Value {
         json!({
             "file": file, "client": self.client, "server": self.server, "method": self.method,
             "target": self.target, "status": self.status, "req_len": self.request_length,

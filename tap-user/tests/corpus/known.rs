@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 const LIST: &str = include_str!("known_differences.tsv");
 
 /// Evidence by difference. Columns: file, client, exchange, difference, evidence.
-pub fn read() -> BTreeMap<String, String> {
+pub(crate) fn read() -> BTreeMap<String, String> {
     LIST.lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| {
