@@ -3,6 +3,7 @@
 //! difference that is not listed there fails, and so does a line there that is no difference.
 //!
 //! The corpus lies outside of the project; `GATETAP_CORPUS` names its folder.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
 #[path = "corpus/comparison.rs"]
 mod comparison;

@@ -169,13 +169,7 @@ fn escape_length(text: &str) -> usize {
     let all = |range: std::ops::Range<usize>, is: fn(&u8) -> bool| {
         bytes.get(range).is_some_and(|part| part.iter().all(is))
     };
-    if bytes.first() != Some(&b'\\') {
-        0
-    } else if bytes.get(1) == Some(&b'x') && all(2..4, u8::is_ascii_hexdigit) {
-        4
-    } else if all(1..4, |byte| (b'0'..=b'7').contains(byte)) {
-        4
-    } else {
-        0
-    }
+    let is_hexadecimal = bytes.get(1) == Some(&b'x') && all(2..4, u8::is_ascii_hexdigit);
+    let is_octal = all(1..4, |byte| (b'0'..=b'7').contains(byte));
+    if bytes.first() == Some(&b'\\') && (is_hexadecimal || is_octal) { 4 } else { 0 }
 }
