@@ -142,6 +142,11 @@ impl Assembler {
         self.cost
     }
 
+    /// Bytes of the stream that the chunks cover.
+    pub(super) fn length(&self) -> u64 {
+        self.chunks.values().map(|chunk| chunk.content().length()).sum()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }

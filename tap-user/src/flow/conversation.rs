@@ -1,4 +1,4 @@
-//! One connection: who its peers are, and how it begins and ends.
+//! One connection: how it begins, who its peers are, and what its packets bring.
 
 use super::assembler::Arrival;
 use super::counters::FlowCounters;
@@ -6,13 +6,9 @@ use super::limits::FlowLimits;
 use super::packet::{Flags, Packet};
 use super::role::{self, Speaker};
 use super::stream::Stream;
-use crate::segment::{Close, ClosedBy, Content, GapCause, Happening, Interest, Time};
+use super::succession::{Handshake, is_request_to_open};
+use crate::segment::{Content, GapCause, Happening, Interest, Time};
 use std::net::SocketAddr;
-
-/// Bytes around its end within which a packet still belongs to a closed connection.
-const STRAY_DISTANCE: u64 = 16 * 1024 * 1024;
-/// Bytes behind a new handshake within which the peer must acknowledge for it to be believed.
-const HANDSHAKE_DISTANCE: u32 = 64 * 1024;
 
 /// One of the two peers; which one is told by the order of their addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +34,6 @@ pub(super) struct Context<'a> {
     pub(super) handle: &'a mut dyn FnMut(u64, Happening<'_>) -> Interest,
 }
 
-/// A SYN that may begin another connection of the same addresses.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Handshake {
-    side: Side,
-    sequence: u32,
-    time: Time,
-}
-
 /// How far the receiver knows of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -57,17 +45,6 @@ pub(super) enum Phase {
     Ignored,
     /// It has ended.
     Over,
-}
-
-/// What a packet is to a connection that has its addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Belongs {
-    /// It belongs to it.
-    Here,
-    /// It belongs to another one that takes its place.
-    Successor,
-    /// It comes after the end.
-    Nowhere,
 }
 
 /// One connection.
@@ -83,11 +60,13 @@ pub(super) struct Conversation {
     pub(super) client: Option<Side>,
     /// When the handshake began.
     pub(super) opened: Option<Time>,
-    /// The peer that sent the first payload, and when.
+    /// The peer that sent the first payload before the roles were known, and when.
     pub(super) spoke_first: Option<(Side, Time)>,
     pub(super) ended_first: Option<Side>,
-    handshake: Option<Handshake>,
-    packets: u64,
+    /// A SYN that may begin its successor.
+    pub(super) handshake: Option<Handshake>,
+    /// Packets that it was given.
+    pub(super) packets: u64,
 }
 
 impl Conversation {
@@ -142,66 +121,9 @@ impl Conversation {
         self.phase == Phase::Over
     }
 
-    pub(super) fn handshake(&self) -> Option<Handshake> {
-        self.handshake
-    }
-
     /// Memory that is held back.
     pub(super) fn cost(&self) -> usize {
         self.sent_by_low.buffer.cost().saturating_add(self.sent_by_high.buffer.cost())
-    }
-
-    /// Whether a packet belongs to this connection. A SYN alone never ends an open one
-    /// (anybody could send it): its peer must have acknowledged it.
-    pub(super) fn belongs(&mut self, side: Side, packet: &Packet<'_>) -> Belongs {
-        if self.is_over() {
-            return self.belongs_after_end(side, packet);
-        }
-        if let Some(handshake) = self.handshake
-            && self.confirms(handshake, side, packet)
-        {
-            return Belongs::Successor;
-        }
-        let first = packet.sequence.wrapping_add(1);
-        if is_request_to_open(packet) && self.stream(side).has_begun() {
-            self.handshake = (!self.stream(side).begins_at(first)).then_some(Handshake {
-                side,
-                sequence: packet.sequence,
-                time: packet.time,
-            });
-        }
-        Belongs::Here
-    }
-
-    fn belongs_after_end(&self, side: Side, packet: &Packet<'_>) -> Belongs {
-        let stream = self.stream(side);
-        if packet.flags.contains(Flags::RST) {
-            return Belongs::Nowhere;
-        }
-        if packet.flags.contains(Flags::SYN) {
-            return match stream.begins_at(packet.sequence.wrapping_add(1)) {
-                true => Belongs::Nowhere,
-                false => Belongs::Successor,
-            };
-        }
-        let near = stream.widen(packet.sequence).abs_diff(stream.highest()) <= STRAY_DISTANCE;
-        let silent = packet.payload.is_empty() && packet.cut == 0;
-        match near || silent || !stream.has_begun() {
-            true => Belongs::Nowhere,
-            false => Belongs::Successor,
-        }
-    }
-
-    fn confirms(&self, handshake: Handshake, side: Side, packet: &Packet<'_>) -> bool {
-        let first = handshake.sequence.wrapping_add(1);
-        let acknowledged = packet.acknowledgement.wrapping_sub(first);
-        let stream = self.stream(handshake.side);
-        let old = stream.widen(packet.acknowledgement);
-        side != handshake.side
-            && packet.flags.contains(Flags::ACK)
-            && !packet.flags.contains(Flags::RST)
-            && acknowledged <= HANDSHAKE_DISTANCE
-            && (acknowledged == 0 || old.abs_diff(stream.next()) > STRAY_DISTANCE)
     }
 
     /// Takes a packet that belongs here.
@@ -216,7 +138,7 @@ impl Conversation {
             return self.reset(side, packet, context);
         }
         if packet.flags.contains(Flags::SYN) {
-            self.synchronise(side, packet);
+            self.synchronise(side, packet, context);
         }
         let after = self.acknowledge(side, packet, context);
         let arrival = Arrival { time: packet.time, ordinal: self.packets, after };
@@ -231,19 +153,21 @@ impl Conversation {
         }
     }
 
-    fn synchronise(&mut self, side: Side, packet: &Packet<'_>) {
+    fn synchronise(&mut self, side: Side, packet: &Packet<'_>, context: &mut Context<'_>) {
         let client = match packet.flags.contains(Flags::ACK) {
             true => side.other(),
             false => side,
         };
         let first = packet.sequence.wrapping_add(1);
-        let unanswered = !self.stream(side.other()).has_begun();
+        let unanswered = self.opened.is_some() && !self.stream(side.other()).has_begun();
         if !self.stream(side).has_begun() || self.stream(side).begins_at(first) {
             self.begin(side, client, packet.sequence, packet.time);
         } else if is_request_to_open(packet) && unanswered && self.phase == Phase::Untold {
             self.handshake = None;
             self.opened = Some(packet.time);
-            self.stream_mut(side).begin_again(first);
+            let stream = self.stream_mut(side);
+            add(&mut context.counters.stray_bytes, stream.buffer.length());
+            stream.begin_again(first);
         }
     }
 
@@ -292,12 +216,13 @@ impl Conversation {
         let sent = length.saturating_add(u64::from(packet.cut));
         let fin = packet.flags.contains(Flags::FIN);
         let Some(position) = self.place(side, packet, sent, fin, context) else { return };
-        if length > 0 {
+        if sent > 0 {
             self.find_role(side, packet);
+        }
+        if length > 0 {
             self.take(side, position, Content::Bytes(packet.payload), arrival, context);
         }
         if packet.cut > 0 {
-            add(&mut context.counters.cut_bytes, u64::from(packet.cut));
             let gap = Content::Gap { length: packet.cut.into(), cause: GapCause::SnapLength };
             self.take(side, position.saturating_add(length), gap, arrival, context);
         }
@@ -320,6 +245,7 @@ impl Conversation {
         let probe = sent <= 1 && !fin && packet.payload.iter().all(|byte| *byte == 0);
         if !stream.has_begun() {
             if probe {
+                add(&mut context.counters.stray_bytes, sent);
                 return None;
             }
             stream.begin(first, false);
@@ -333,6 +259,7 @@ impl Conversation {
         }
         if !stream.is_plausible(position) {
             count(&mut context.counters.implausible);
+            add(&mut context.counters.stray_bytes, sent);
             return None;
         }
         (sent > 0 || fin).then_some(position)
@@ -349,98 +276,14 @@ impl Conversation {
             None => None,
         };
     }
-
-    /// Nobody wants the bytes; only the end of the connection counts.
-    fn pass(
-        &mut self,
-        side: Side,
-        packet: &Packet<'_>,
-        arrival: Arrival,
-        context: &mut Context<'_>,
-    ) {
-        let sent = (packet.payload.len() as u64).saturating_add(packet.cut.into());
-        add(&mut context.counters.ignored_bytes, sent);
-        let stream = self.stream_mut(side);
-        let position = stream.widen(packet.sequence).saturating_add(sent);
-        if stream.is_plausible(position) {
-            stream.pass(position);
-            if packet.flags.contains(Flags::FIN) {
-                stream.finish_at(position, arrival);
-            }
-        }
-    }
-
-    /// Streams that nobody reads end when their FIN is seen.
-    fn end_unread(&mut self, context: &mut Context<'_>) {
-        for side in [Side::Low, Side::High] {
-            if self.stream(side).is_ending() {
-                self.stream_mut(side).end();
-                self.note_end(side, context);
-            }
-        }
-    }
-
-    /// That stream has ended; with both, so has the connection.
-    pub(super) fn note_end(&mut self, side: Side, context: &mut Context<'_>) {
-        let first = *self.ended_first.get_or_insert(side);
-        if self.sent_by_low.has_ended() && self.sent_by_high.has_ended() {
-            self.close(Close { by: self.closed_by(first), reset: false }, context);
-        }
-    }
-
-    fn closed_by(&self, side: Side) -> ClosedBy {
-        match self.client {
-            Some(client) if client == side => ClosedBy::Client,
-            Some(_) => ClosedBy::Server,
-            None => ClosedBy::Unknown,
-        }
-    }
-
-    /// A reset counts if the receiver accepts it (RFC 9293, section 3.5.3).
-    fn reset(&mut self, side: Side, packet: &Packet<'_>, context: &mut Context<'_>) {
-        let known = self.stream(side).admits_reset(packet.sequence);
-        if !known.unwrap_or_else(|| self.is_refusal(side, packet)) {
-            return count(&mut context.counters.ignored_resets);
-        }
-        self.flush(context);
-        count(&mut context.counters.resets);
-        let first = self.ended_first.unwrap_or(side);
-        self.close(Close { by: self.closed_by(first), reset: true }, context);
-    }
-
-    /// The first thing that is heard from a peer is a reset: it must answer what came last.
-    fn is_refusal(&self, side: Side, packet: &Packet<'_>) -> bool {
-        let other = self.stream(side.other());
-        packet.flags.contains(Flags::ACK) && other.widen(packet.acknowledgement) == other.highest()
-    }
-
-    /// Gives the connection up.
-    pub(super) fn give_up(&mut self, context: &mut Context<'_>) {
-        if !self.is_over() {
-            self.flush(context);
-            self.close(Close { by: ClosedBy::Unknown, reset: false }, context);
-        }
-    }
-
-    pub(super) fn close(&mut self, close: Close, context: &mut Context<'_>) {
-        if matches!(self.phase, Phase::Told | Phase::Ignored) {
-            (context.handle)(self.serial, Happening::Closed(close, context.now));
-        }
-        self.phase = Phase::Over;
-        self.sent_by_low.buffer.clear();
-        self.sent_by_high.buffer.clear();
-    }
 }
 
-fn is_request_to_open(packet: &Packet<'_>) -> bool {
-    let Flags(bits) = packet.flags;
-    bits & (Flags::SYN.0 | Flags::ACK.0 | Flags::RST.0) == Flags::SYN.0
-}
-
+/// One more.
 pub(super) fn count(counter: &mut u64) {
     add(counter, 1);
 }
 
+/// As many more.
 pub(super) fn add(counter: &mut u64, number: u64) {
     *counter = counter.saturating_add(number);
 }

@@ -1,4 +1,7 @@
 //! What reassembly met: nothing is dropped without one of these.
+//!
+//! At the end, `bytes` = `delivered_bytes` + `cut_bytes` + `retransmitted_bytes` + `stray_bytes` +
+//! `ignored_bytes`.
 
 /// Counts since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,14 +24,14 @@ pub struct FlowCounters {
     pub holes: u64,
     /// Their bytes.
     pub hole_bytes: u64,
-    /// Bytes that the capture cut off.
+    /// Bytes that the capture cut off, told as gaps.
     pub cut_bytes: u64,
     /// Packets whose numbers lie outside of everything that the connection may use.
     pub implausible: u64,
     /// Resets outside of the window, which the receiver ignores as well (RFC 5961).
     pub ignored_resets: u64,
-    /// Payload bytes behind the end of their stream, before its beginning, or of closed
-    /// connections.
+    /// Payload bytes that belong to no stream: behind its end, before its beginning, at an
+    /// implausible place, in a reset, or of a closed connection.
     pub stray_bytes: u64,
     /// Payload bytes of connections that nobody wants.
     pub ignored_bytes: u64,

@@ -32,7 +32,7 @@ impl Conversation {
         let packet_start = fresh.at_boundary && matches!(content, Content::Bytes(_));
         let fresh = Fresh { at_boundary: packet_start, ..fresh };
         if fresh.position == stream.next() {
-            stream.note_in_order(arrival.time);
+            stream.note_in_order(arrival.time, arrival.ordinal);
         } else {
             count(&mut context.counters.out_of_order);
         }
@@ -66,8 +66,8 @@ impl Conversation {
 
     /// After each packet: hands on what can be, gives up what must be.
     pub(super) fn go_on(&mut self, context: &mut Context<'_>) {
-        self.sent_by_low.note_packet();
-        self.sent_by_high.note_packet();
+        self.sent_by_low.note_packet(self.packets);
+        self.sent_by_high.note_packet(self.packets);
         self.drain(context);
         self.tell_established(context);
         self.handle_timeout(context);
@@ -167,8 +167,6 @@ impl Conversation {
         let stream = self.stream(side);
         let Some(hole) = stream.hole() else { return };
         let length = hole.to.saturating_sub(stream.next());
-        count(&mut context.counters.holes);
-        add(&mut context.counters.hole_bytes, length);
         let content = Content::Gap { length, cause: GapCause::PacketMissing };
         let fresh = Fresh { position: stream.next(), content, at_boundary: false };
         self.hand_on(side, &fresh, hole.since(), context);
@@ -221,9 +219,17 @@ impl Conversation {
     fn hand_on(&mut self, side: Side, fresh: &Fresh<'_>, time: Time, context: &mut Context<'_>) {
         let stream = self.stream_mut(side);
         let offset = stream.offset();
-        stream.advance(fresh.content.length());
-        if let Content::Bytes(bytes) = fresh.content {
-            add(&mut context.counters.delivered_bytes, bytes.len() as u64);
+        stream.advance(fresh.content);
+        let counters = &mut context.counters;
+        match fresh.content {
+            Content::Bytes(bytes) => add(&mut counters.delivered_bytes, bytes.len() as u64),
+            Content::Gap { length, cause: GapCause::SnapLength } => {
+                add(&mut counters.cut_bytes, length);
+            }
+            Content::Gap { length, .. } => {
+                count(&mut counters.holes);
+                add(&mut counters.hole_bytes, length);
+            }
         }
         let segment = Segment {
             direction: self.direction(side),
@@ -248,14 +254,17 @@ impl Conversation {
         }
         if self.phase == Phase::Told && (context.handle)(self.serial, happening) == Interest::Ignore
         {
-            self.ignore();
+            self.ignore(context);
         }
     }
 
-    fn ignore(&mut self) {
+    fn ignore(&mut self, context: &mut Context<'_>) {
         self.phase = Phase::Ignored;
-        self.sent_by_low.buffer.clear();
-        self.sent_by_high.buffer.clear();
+        for side in SIDES {
+            let buffer = &mut self.stream_mut(side).buffer;
+            add(&mut context.counters.ignored_bytes, buffer.length());
+            buffer.clear();
+        }
     }
 
     fn tell_opened(&mut self, context: &mut Context<'_>) {
@@ -279,7 +288,7 @@ impl Conversation {
         self.phase = Phase::Told;
         let opened = Happening::Opened(Arc::new(connection));
         if (context.handle)(self.serial, opened) == Interest::Ignore {
-            self.ignore();
+            self.ignore(context);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Any bytes as packets, for the fuzzer: whatever comes, streams must stay streams.
 
-use super::{FlowLimits, Packet, Reassembler, packet::Flags};
+use super::{FlowCounters, FlowLimits, Packet, Reassembler, packet::Flags};
 use crate::segment::{Direction, Happening, Interest, Time};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -71,6 +71,7 @@ pub fn fuzz_reassembly(bytes: &[u8]) {
     }
     reassembler.finish(Time::default(), &mut handle);
     assert_eq!(reassembler.held_bytes(), 0);
+    check_balance(reassembler.counters());
     assert!(told.values().all(|told| told.closed), "a connection was not closed");
 }
 
@@ -82,6 +83,13 @@ fn addresses(who: u8) -> (SocketAddr, SocketAddr) {
         0 => (client, peer(80)),
         _ => (peer(80), client),
     }
+}
+
+/// Every byte that came is counted once.
+fn check_balance(counters: &FlowCounters) {
+    let told = counters.delivered_bytes + counters.cut_bytes;
+    let dropped = counters.retransmitted_bytes + counters.stray_bytes + counters.ignored_bytes;
+    assert_eq!(told + dropped, counters.bytes);
 }
 
 fn check(told: &mut Told, happening: &Happening<'_>) {

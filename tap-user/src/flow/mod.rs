@@ -2,8 +2,11 @@
 //! streams of their connections. Pure.
 //!
 //! ```text
-//! Packet ── table ── conversation ─┬─ role       who is the client
-//!                                  ├─ stream ─ assembler   one direction
+//! Packet ── table ── conversation ─┬─ succession    which of two connections it belongs to
+//!                                  ├─ role          who is the client
+//!                                  ├─ stream ─┬─ assembler   one direction
+//!                                  │          └─ history
+//!                                  ├─ ending
 //!                                  └─ delivery ── Happening
 //! ```
 
@@ -14,13 +17,16 @@ mod assembler;
 mod conversation;
 mod counters;
 mod delivery;
+mod ending;
 #[doc(hidden)]
 pub mod fuzz;
+mod history;
 mod limits;
 mod recency;
 mod role;
 mod sequence;
 mod stream;
+mod succession;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 
 use super::assembler::{Arrival, Assembler, part};
 use super::counters::FlowCounters;
+use super::history::History;
 use super::limits::FlowLimits;
 use super::sequence;
 use crate::segment::{Content, Time};
@@ -34,8 +35,16 @@ impl Hole {
 #[derive(Debug, Clone, Copy)]
 struct Acknowledged {
     position: u64,
-    /// When it first went beyond what was seen.
-    since: Time,
+    /// How far the first packet did that went beyond what was handed on, and that packet.
+    proof: (u64, Moment),
+    /// The packet that went furthest.
+    last: Moment,
+}
+
+/// A packet of the connection.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moment {
+    time: Time,
     ordinal: u64,
 }
 
@@ -55,10 +64,11 @@ pub(super) struct Stream {
     end: Option<(u64, Arrival)>,
     ended: bool,
     pub(super) buffer: Assembler,
-    /// When the stream last grew without waiting.
-    in_order: Time,
-    /// Packets of the connection since a hole was proven.
-    packets_since_proof: u32,
+    history: History,
+    /// The last packet with which the stream grew without waiting.
+    in_order: Moment,
+    /// The last packet of the connection.
+    latest: u64,
     /// The peer said after the hole was seen that it misses the same bytes.
     missed_by_receiver: bool,
 }
@@ -79,6 +89,7 @@ impl Stream {
         self.fixed = fixed;
         self.next = position;
         self.highest = self.highest.max(position);
+        self.renew_proof();
     }
 
     /// The same peer tries again with another first sequence number.
@@ -141,12 +152,13 @@ impl Stream {
 
     /// The peer acknowledged everything before that position.
     pub(super) fn acknowledge(&mut self, position: u64, time: Time, ordinal: u64) {
-        let beyond = |acknowledged: &Acknowledged| acknowledged.position > self.next;
-        let fresh = Acknowledged { position, since: time, ordinal };
+        let now = Moment { time, ordinal };
         match &mut self.acknowledged {
-            Some(before) if beyond(before) => before.position = before.position.max(position),
             Some(before) if before.position >= position => {}
-            before => *before = Some(fresh),
+            Some(before) if before.position > self.next => {
+                *before = Acknowledged { position, last: now, ..*before };
+            }
+            before => *before = Some(Acknowledged { position, proof: (position, now), last: now }),
         }
         if position <= self.next && !self.buffer.is_empty() {
             self.missed_by_receiver = true;
@@ -196,6 +208,12 @@ impl Stream {
         self.note_seen(end);
         let from = position.max(self.next);
         self.count_old(position, end.min(from), counters);
+        if let Content::Bytes(bytes) = content
+            && from > position
+            && self.history.contradicts(position, bytes)
+        {
+            counters.conflicts = counters.conflicts.saturating_add(1);
+        }
         if from >= end {
             return None;
         }
@@ -225,22 +243,35 @@ impl Stream {
         fresh.position == self.next && self.buffer.first().is_none_or(|(start, _)| end <= start)
     }
 
-    /// Everything before that position was handed on.
-    pub(super) fn advance(&mut self, length: u64) {
+    /// These bytes, or the hole, were handed on.
+    pub(super) fn advance(&mut self, content: Content<'_>) {
+        if let Content::Bytes(bytes) = content {
+            self.history.remember(self.next, bytes);
+        }
         self.fixed = true;
-        self.next = self.next.saturating_add(length);
+        self.next = self.next.saturating_add(content.length());
         self.missed_by_receiver = false;
+        self.renew_proof();
+    }
+
+    /// Where the stream has got to the place that was proven first, the next proof is the last.
+    fn renew_proof(&mut self) {
+        if let Some(Acknowledged { position, proof, last }) = &mut self.acknowledged
+            && proof.0 <= self.next
+        {
+            *proof = (*position, *last);
+        }
     }
 
     /// The stream grows as it should.
-    pub(super) fn note_in_order(&mut self, time: Time) {
-        self.in_order = time;
-        self.packets_since_proof = 0;
+    pub(super) fn note_in_order(&mut self, time: Time, ordinal: u64) {
+        self.in_order = Moment { time, ordinal };
     }
 
     /// The FIN was handed on.
     pub(super) fn end(&mut self) {
         self.ended = true;
+        self.fixed = true;
         self.buffer.clear();
     }
 
@@ -285,28 +316,34 @@ impl Stream {
     }
 
     fn acknowledged_hole(&self) -> Option<Hole> {
-        let Acknowledged { position, since, ordinal } = self.acknowledged?;
+        let Acknowledged { proof: (position, proof), .. } = self.acknowledged?;
         let to = self.end.map_or(position, |(end, _)| position.min(end));
-        (to > self.next).then_some(Hole { to, proven: true, shown: (ordinal, 0), since })
+        let shown = (proof.ordinal, 0);
+        (to > self.next).then_some(Hole { to, proven: true, shown, since: proof.time })
     }
 
-    /// A packet of the connection came while something was missing.
-    pub(super) fn note_packet(&mut self) {
-        let proven = self.acknowledged_hole().is_some();
-        self.packets_since_proof =
-            if proven { self.packets_since_proof.saturating_add(1) } else { 0 };
+    /// A packet of the connection came, of either peer.
+    pub(super) fn note_packet(&mut self, ordinal: u64) {
+        self.latest = ordinal;
+    }
+
+    /// Packets of the connection since it is known that only the capture misses a hole.
+    fn packets_since_proof(&self) -> u64 {
+        let proof =
+            self.acknowledged.map_or(self.latest, |acknowledged| acknowledged.proof.1.ordinal);
+        self.latest.saturating_sub(proof.max(self.in_order.ordinal))
     }
 
     /// When its hole is to be given up, in nanoseconds of capture time.
     pub(super) fn deadline(&self, limits: &FlowLimits) -> Option<u64> {
         let hole = self.hole()?;
-        if hole.proven && self.packets_since_proof >= limits.hole_packets {
+        if hole.proven && self.packets_since_proof() >= u64::from(limits.hole_packets) {
             return Some(0);
         }
         let wait = match self.missed_by_receiver && !hole.proven {
             true => limits.loss_wait_ns,
             false => limits.hole_wait_ns,
         };
-        Some(hole.since.max(self.in_order).monotonic_ns.saturating_add(wait))
+        Some(hole.since.max(self.in_order.time).monotonic_ns.saturating_add(wait))
     }
 }

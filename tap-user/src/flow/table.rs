@@ -2,11 +2,12 @@
 //!
 //! Time is capture time and passes with the packets, so what comes out depends on them alone.
 
-use super::conversation::{Belongs, Context, Conversation, Side, add, count};
+use super::conversation::{Context, Conversation, Side, add, count};
 use super::counters::FlowCounters;
 use super::limits::FlowLimits;
 use super::packet::{Flags, Packet};
 use super::recency::{Queue, Recency};
+use super::succession::Belongs;
 use crate::segment::{Happening, Interest, Time};
 use foldhash::fast::RandomState;
 use std::cmp::Reverse;
@@ -157,7 +158,7 @@ impl Reassembler {
             Belongs::Successor => {
                 let addresses = (conversation.low, conversation.high);
                 // A closed connection took its handshake with it.
-                let handshake = conversation.handshake().filter(|_| !conversation.is_over());
+                let handshake = conversation.handshake.filter(|_| !conversation.is_over());
                 if !conversation.is_over() {
                     count(&mut self.counters.replaced);
                 }

@@ -43,6 +43,16 @@ fn the_first_copy_of_a_byte_wins() {
 }
 
 #[test]
+fn other_bytes_after_the_first_copy_was_told_are_a_conflict_too() {
+    let mut wire = Wire::open();
+    wire.client(C + 1, S + 1, ACK, "abc").client(C + 4, S + 1, ACK, "def").told.clear();
+    wire.client(C + 1, S + 1, ACK, "abcdef").tells(&[]);
+    assert_eq!(wire.counters().conflicts, 0);
+    wire.client(C + 1, S + 1, ACK, "abcdXfgh").tells(&["0 > 6 ~gh"]);
+    assert_eq!(wire.counters().conflicts, 1);
+}
+
+#[test]
 fn sequence_numbers_wrap() {
     let mut wire = Wire::new();
     wire.client(u32::MAX - 2, 0, SYN, "").server(u32::MAX, u32::MAX - 1, SYN_ACK, "");
@@ -86,12 +96,12 @@ fn what_the_receiver_misses_too_is_waited_for() {
 fn what_the_receiver_has_is_given_up_early() {
     let mut wire = Wire::open();
     wire.client(C + 4, S + 1, ACK, "d").server(S + 1, C + 5, ACK, "");
-    for number in 0..15 {
+    for number in 0..16 {
         wire.tells(&[]);
         wire.client(C + 5 + number, S + 1, ACK, "x");
     }
     assert_eq!(wire.told.first().unwrap(), "0 > 0 3 packet_missing");
-    assert_eq!(wire.told.len(), 1 + 1 + 15);
+    assert_eq!(wire.told.len(), 1 + 1 + 16);
 }
 
 #[test]
