@@ -12,6 +12,7 @@ use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use support::{body, kong_example};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -331,4 +332,51 @@ async fn a_talkative_collector_gets_everything() {
     sleep(Duration::from_millis(50)).await;
     assert_eq!(shut_down(exporter).await.delivered_records, 200);
     assert_eq!(numbers(&read_to_end(stream).await), (0..200).collect::<Vec<_>>());
+}
+
+/// A source that can wait loses nothing, however small the queue and however slow the collector;
+/// a record that is larger than the queue goes through as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_waits_loses_nothing() {
+    let (listener, port) = listen().await;
+    let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port},queue=64KiB")]).unwrap();
+    let collector = tokio::spawn(async move {
+        let mut reader = BufReader::new(accept(&listener).await);
+        sleep(Duration::from_millis(300)).await;
+        read_records(&mut reader, 201).await
+    });
+    let source = std::thread::spawn(move || {
+        let hurry = AtomicBool::new(false);
+        for number in 0..200 {
+            exporter.export_waiting(&large(number, 30_000), &hurry);
+        }
+        exporter.export_waiting(&large(200, 200_000), &hurry);
+        exporter
+    });
+    let records = timeout(PATIENCE, collector).await.expect("all records come").unwrap();
+    assert_eq!(numbers(&records), (0..201).collect::<Vec<_>>());
+    let totals = source.join().unwrap().shutdown(PATIENCE).await;
+    assert_eq!(totals[0].delivered_records, 201);
+    assert_eq!(totals[0].dropped.total(), 0);
+}
+
+/// Once it is told to hurry it waits no longer: what finds no room is dropped and counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_in_a_hurry_drops_and_counts() {
+    let (_listener, port) = listen().await;
+    let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port},queue=64KiB")]).unwrap();
+    let hurry = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&hurry);
+    let source = std::thread::spawn(move || {
+        // Nobody reads: the kernel's buffers take some megabytes, then it waits for ever.
+        for number in 0..1_000 {
+            exporter.export_waiting(&large(number, 30_000), &told);
+        }
+        exporter
+    });
+    sleep(Duration::from_millis(300)).await;
+    assert!(!source.is_finished(), "it waits");
+    hurry.store(true, Ordering::Relaxed);
+    let totals = source.join().unwrap().totals();
+    assert!(totals[0].dropped.queue_full > 0, "{totals:?}");
 }

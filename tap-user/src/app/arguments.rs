@@ -1,5 +1,6 @@
 //! The command line as typed. Defaults and meaning are in `settings`.
 
+use super::source::SourceKind;
 use crate::export::SinkSpecification;
 use crate::gateway::Generator;
 use crate::units::{ByteSize, Period};
@@ -28,6 +29,7 @@ pub(super) enum Command {
   gatetap run --port 8000 --port 8443 --sink tcp:[::1]:9563,format=tcp-body-log
   gatetap run --process nginx --body-cap 1MiB --sink file:/var/log/gatetap.ndjson
   gatetap run --config /etc/gatetap.yaml
+  gatetap run --source interface --interface eth0 --port 8000
 
 SIGINT and SIGTERM end it: what was seen is delivered, then totals go to standard error.")]
     Run(RunArguments),
@@ -99,6 +101,8 @@ pub(super) struct CommonArguments {
     #[command(flatten)]
     pub(super) selection: SelectionArguments,
     #[command(flatten)]
+    pub(super) source: SourceArguments,
+    #[command(flatten)]
     pub(super) records: RecordArguments,
     /// Age at which an unfinished exchange is exported, to come again at its end [default: 30s]
     #[arg(long, value_name = "DURATION")]
@@ -155,4 +159,22 @@ pub(super) struct SelectionArguments {
     /// Only in this control group (version 2): its path below the mount point
     #[arg(long, value_name = "PATH")]
     pub(super) cgroup: Option<PathBuf>,
+}
+
+/// Where bytes are seen.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct SourceArguments {
+    /// Where bytes are seen: probes, interface (packets), or auto (packets where the kernel refuses
+    /// probes) [default: probes]
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: Option<SourceKind>,
+    /// Interface whose packets are captured, or any for all of them [default: any]
+    #[arg(long, value_name = "NAME")]
+    pub(super) interface: Option<String>,
+    /// Packets to capture, in the language of tcpdump (needs libpcap); otherwise those of the ports
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(super) filter: Option<String>,
+    /// Bytes of each packet that are captured at most [default: 256KiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) snap_length: Option<ByteSize>,
 }

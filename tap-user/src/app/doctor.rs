@@ -1,7 +1,10 @@
 //! What works on this machine, what does not, and what to do about it.
 
+use super::Failure;
 use super::arguments::DoctorArguments;
 use super::settings::select;
+use crate::capture::interface::filter::Program;
+use crate::capture::interface::{Interface, InterfaceSettings};
 use crate::capture::selection::{Found, Selection, scan};
 use std::process::ExitCode;
 
@@ -25,7 +28,7 @@ pub(super) fn examine(arguments: &DoctorArguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let findings = [kernel(), user(), btf(), control_groups(), probes()];
+    let findings = [kernel(), user(), btf(), control_groups(), probes(), packets()];
     for finding in &findings {
         show(finding);
     }
@@ -140,6 +143,30 @@ fn probes() -> Finding {
         advice: "build with the feature `probes` (`cargo xtask setup` installs what it needs)",
     }
 }
+
+/// Whether live packets can be captured. Not needed for probes, so this never fails the whole.
+fn packets() -> Finding {
+    let what = match try_packets() {
+        Ok(()) => "packets (--source interface): socket, filter and ring were accepted".to_owned(),
+        Err(error) => format!("no packets, --source interface does not work: {error}"),
+    };
+    Finding { works: true, what, advice: "" }
+}
+
+/// Captures what nobody sends, on the loopback interface, for a moment.
+fn try_packets() -> Result<(), Failure> {
+    let settings = InterfaceSettings {
+        interface: Some("lo".to_owned()),
+        filter: Program::for_ports(&[UNUSED_PORT], 0)?,
+        ring_bytes: 256 * 1024,
+        namespace: None,
+    };
+    Interface::open(&settings)?;
+    Ok(())
+}
+
+/// Port 0 is reserved: no TCP packet has it.
+const UNUSED_PORT: u16 = 0;
 
 fn show_gateway(selection: &Selection) {
     let found = scan(selection);

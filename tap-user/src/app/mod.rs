@@ -2,12 +2,16 @@
 
 mod arguments;
 mod doctor;
+mod ownership;
+mod packets;
 mod pipeline;
+#[cfg(feature = "probes")]
+mod probes;
 mod progress;
 mod read;
-#[cfg(feature = "probes")]
 mod run;
 mod settings;
+mod source;
 mod start;
 mod totals;
 
@@ -36,7 +40,6 @@ pub fn main() -> ExitCode {
 }
 
 /// An error with all that caused it, each once.
-#[cfg(feature = "probes")]
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -51,16 +54,8 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-#[cfg(feature = "probes")]
 fn start(settings: settings::Settings) -> Result<ExitCode, Failure> {
     run::run(settings).map(|()| ExitCode::SUCCESS)
-}
-
-#[cfg(not(feature = "probes"))]
-fn start(_settings: settings::Settings) -> Result<ExitCode, Failure> {
-    Err("this build has no kernel probes: build it with the feature `probes` \
-         (`cargo xtask setup` installs what that needs)"
-        .into())
 }
 
 /// Warnings and errors go to standard error; `GATETAP_LOG` sets what is shown.

@@ -15,6 +15,9 @@ use uuid::Uuid;
 struct Observed {
     connection: Arc<Connection>,
     observer: Observer,
+    /// Whether its exchanges wait until more is known of the connection.
+    is_held: bool,
+    has_ended: bool,
 }
 
 /// Everything between a source and the sinks.
@@ -40,7 +43,6 @@ struct Output {
 /// What happens when a sink is slower than the source.
 pub(super) enum Patience {
     /// Its records are dropped, because the source cannot wait.
-    #[cfg(feature = "probes")]
     None,
     /// The source waits until this is set.
     Until(Arc<AtomicBool>),
@@ -77,6 +79,23 @@ impl Pipeline {
         }
     }
 
+    /// Keeps the exchanges of a connection back: whose it is will be known in a moment.
+    pub(super) fn hold(&mut self, serial: u64) {
+        if let Some(observed) = self.observed.get_mut(&serial) {
+            observed.is_held = true;
+        }
+    }
+
+    /// Lets the exchanges of a connection go on.
+    pub(super) fn release(&mut self, serial: u64) {
+        let Some(observed) = self.observed.get_mut(&serial) else { return };
+        observed.is_held = false;
+        self.output.take(observed);
+        if observed.has_ended {
+            self.forget(serial);
+        }
+    }
+
     /// All ids derive from `run` instead of chance.
     pub(super) fn derive_ids_from(&mut self, run: Uuid) {
         self.output.correlator.derive_from(run);
@@ -96,6 +115,7 @@ impl Pipeline {
     pub(super) fn abandon(&mut self, now: Time) {
         let serials: Vec<u64> = self.observed.keys().copied().collect();
         for serial in serials {
+            self.release(serial);
             self.end(serial, |observer| observer.handle_abandon(now));
         }
     }
@@ -122,6 +142,8 @@ impl Pipeline {
                 connection.joined_mid_stream(),
             ),
             connection: Arc::clone(&connection),
+            is_held: false,
+            has_ended: false,
         });
         observed.connection = connection;
         Interest::Keep
@@ -145,9 +167,17 @@ impl Pipeline {
     }
 
     fn end(&mut self, serial: u64, last_step: impl FnOnce(&mut Observer)) {
-        if let Some(mut observed) = self.observed.remove(&serial) {
-            last_step(&mut observed.observer);
-            self.output.take(&mut observed);
+        let Some(observed) = self.observed.get_mut(&serial) else { return };
+        last_step(&mut observed.observer);
+        observed.has_ended = true;
+        self.output.take(observed);
+        if !observed.is_held {
+            self.forget(serial);
+        }
+    }
+
+    fn forget(&mut self, serial: u64) {
+        if let Some(observed) = self.observed.remove(&serial) {
             let protocol = observed.observer.protocol();
             *self.protocols.entry(protocol.name()).or_default() += 1;
         }
@@ -155,14 +185,16 @@ impl Pipeline {
 }
 
 impl Output {
-    /// Exports what an observer has ready.
+    /// Exports what an observer has ready, unless it is held.
     fn take(&mut self, observed: &mut Observed) {
+        if observed.is_held {
+            return;
+        }
         while let Some(exchange) = observed.observer.poll() {
             self.exchanges.count(&observed.connection, &exchange);
             let mut observation = self.correlator.identify(&observed.connection, exchange);
             observation.contents = Contents::new(self.content_cap);
             match &self.patience {
-                #[cfg(feature = "probes")]
                 Patience::None => self.exporter.export(&observation),
                 Patience::Until(hurry) => self.exporter.export_waiting(&observation, hurry),
             }

@@ -5,6 +5,7 @@ use super::arguments::{
     CommonArguments, ReadArguments, RecordArguments, RunArguments, SelectionArguments,
     WatchArguments,
 };
+use super::source::SourceKind;
 use crate::capture::selection::{Selection, control_group_identifier};
 use crate::export::{Format, SinkSpecification};
 use crate::gateway::{DEFAULT_HEADER, Generator};
@@ -22,6 +23,12 @@ const DEFAULT_PORTS: [u16; 2] = [8_000, 8_443];
 const DEFAULT_RING_BYTES: u64 = 64 * 1024 * 1024;
 /// Bounds of the ring: below, one large body does not fit; above, the kernel refuses.
 const RING_BYTES: std::ops::RangeInclusive<u64> = 64 * 1024..=1024 * 1024 * 1024;
+/// Name for all interfaces at once, as in tcpdump.
+const ALL_INTERFACES: &str = "any";
+/// Bytes of a packet that are captured, as in tcpdump: more than any packet has.
+const DEFAULT_SNAP_LENGTH: u64 = 256 * 1024;
+/// Bounds of the snap length: the headers must fit, and a packet into a block of the ring.
+const SNAP_LENGTH: std::ops::RangeInclusive<u64> = 64..=256 * 1024;
 /// Largest body cap: beyond it a few exchanges would fill all memory.
 const BODY_CAP_LIMIT: u64 = 1024 * 1024 * 1024;
 /// Longest process name that the kernel keeps, in bytes.
@@ -29,11 +36,25 @@ const NAME_LIMIT: usize = 15;
 
 /// Everything that a run needs.
 #[derive(Debug, Clone)]
-#[cfg_attr(not(feature = "probes"), expect(dead_code, reason = "probes alone have these"))]
 pub(crate) struct Settings {
     pub(crate) selection: Selection,
+    pub(crate) source: SourceKind,
+    pub(crate) packets: PacketSettings,
     pub(crate) ring_bytes: u32,
     pub(crate) records: RecordSettings,
+}
+
+/// What only live packets have.
+#[derive(Debug, Clone)]
+pub(crate) struct PacketSettings {
+    /// Interface to capture; `None` for all.
+    pub(crate) interface: Option<String>,
+    /// Packets to capture, in the language of tcpdump.
+    pub(crate) filter: Option<String>,
+    /// Bytes of each packet that are captured at most.
+    pub(crate) snap_length: u32,
+    /// Where the selection's network namespace is, if it was given as a path.
+    pub(crate) namespace: Option<PathBuf>,
 }
 
 /// Everything that reading files needs.
@@ -65,6 +86,10 @@ pub(crate) struct RecordSettings {
 #[serde(deny_unknown_fields, default)]
 struct File {
     select: SelectFile,
+    source: Option<String>,
+    interface: Option<String>,
+    filter: Option<String>,
+    snap_length: Option<ByteSize>,
     body_cap: Option<ByteSize>,
     ring_size: Option<ByteSize>,
     memory_limit: Option<ByteSize>,
@@ -137,16 +162,47 @@ impl RecordSettings {
 
 fn resolve(arguments: &CommonArguments) -> Result<Settings, Failure> {
     let (records, rest) = resolve_records(&arguments.records, arguments.age_limit)?;
+    let source = match (arguments.source.source, &rest.source) {
+        (Some(source), _) => source,
+        (None, Some(name)) => name.parse().map_err(|e| format!("source: {e}"))?,
+        (None, None) => SourceKind::default(),
+    };
+    let packets = resolve_packets(arguments, &rest)?;
+    if packets.filter.is_some() && source == SourceKind::Probes {
+        return Err("a packet filter needs packets: add --source interface".into());
+    }
     Ok(Settings {
-        selection: selection(&arguments.selection, rest.select)?,
+        selection: selection(&arguments.selection, rest.select, packets.filter.is_some())?,
+        source,
+        packets,
         ring_bytes: ring_bytes(arguments.ring_size.or(rest.ring_size))?,
         records,
+    })
+}
+
+fn resolve_packets(
+    arguments: &CommonArguments,
+    file: &SourceFile,
+) -> Result<PacketSettings, Failure> {
+    let given = &arguments.source;
+    let interface = given.interface.clone().or_else(|| file.interface.clone());
+    let netns = &arguments.selection.netns;
+    let namespace = netns.clone().or_else(|| file.select.network_namespace.clone());
+    Ok(PacketSettings {
+        interface: interface.filter(|name| name != ALL_INTERFACES),
+        filter: given.filter.clone().or_else(|| file.filter.clone()),
+        snap_length: snap_length(given.snap_length.or(file.snap_length))?,
+        namespace: namespace.filter(|text| text.parse::<u32>().is_err()).map(PathBuf::from),
     })
 }
 
 /// What the file says of the source itself.
 struct SourceFile {
     select: SelectFile,
+    source: Option<String>,
+    interface: Option<String>,
+    filter: Option<String>,
+    snap_length: Option<ByteSize>,
     ring_size: Option<ByteSize>,
 }
 
@@ -179,7 +235,8 @@ fn resolve_records(
         sinks,
         totals_file: arguments.totals_file.clone(),
     };
-    Ok((settings, SourceFile { select: file.select, ring_size: file.ring_size }))
+    let File { select, source, interface, filter, snap_length, ring_size, .. } = file;
+    Ok((settings, SourceFile { select, source, interface, filter, snap_length, ring_size }))
 }
 
 /// Reads a settings file; the error names the file, the line and the key.
@@ -191,10 +248,15 @@ fn read(path: &Path) -> Result<File, Failure> {
 
 /// Who is watched: what is named on the command line replaces what the file names.
 pub(super) fn select(arguments: &SelectionArguments) -> Result<Selection, Failure> {
-    selection(arguments, SelectFile::default())
+    selection(arguments, SelectFile::default(), false)
 }
 
-fn selection(arguments: &SelectionArguments, file: SelectFile) -> Result<Selection, Failure> {
+/// Kong's ports are watched unless something else is named: processes, ports, or a filter.
+fn selection(
+    arguments: &SelectionArguments,
+    file: SelectFile,
+    has_filter: bool,
+) -> Result<Selection, Failure> {
     let names = first_given(&arguments.process, file.processes);
     if let Some(name) = names.iter().find(|name| name.len() > NAME_LIMIT || name.is_empty()) {
         let limit = format!("the kernel keeps {NAME_LIMIT} bytes of a process name");
@@ -202,7 +264,7 @@ fn selection(arguments: &SelectionArguments, file: SelectFile) -> Result<Selecti
     }
     let pids = first_given(&arguments.pid, file.pids);
     let mut ports = first_given(&arguments.port, file.ports);
-    if ports.is_empty() && names.is_empty() && pids.is_empty() {
+    if ports.is_empty() && names.is_empty() && pids.is_empty() && !has_filter {
         ports = DEFAULT_PORTS.to_vec();
     }
     let namespace = arguments.netns.clone().or(file.network_namespace);
@@ -252,6 +314,14 @@ fn ring_bytes(given: Option<ByteSize>) -> Result<u32, Failure> {
     Ok(u32::try_from(bytes)?)
 }
 
+fn snap_length(given: Option<ByteSize>) -> Result<u32, Failure> {
+    let bytes = size(given, DEFAULT_SNAP_LENGTH);
+    if !SNAP_LENGTH.contains(&bytes) {
+        return Err(format!("snap length {bytes}: use 64 to 256KiB").into());
+    }
+    Ok(u32::try_from(bytes)?)
+}
+
 fn size(given: Option<ByteSize>, default: u64) -> u64 {
     given.map_or(default, |ByteSize(bytes)| bytes)
 }
@@ -276,6 +346,7 @@ mod tests {
         let file = parse(
             "select: {ports: [8000], processes: [nginx], pids: [1]}\nbody_cap: 1MiB\n\
              ring_size: 1048576\nage_limit: 10s\nredact: false\n\
+             source: interface\ninterface: eth0\nfilter: tcp\nsnap_length: 256\n\
              correlation: {generator: \"uuid#counter\", header: X-Request-ID}\n\
              sinks:\n  - {type: tcp, host: collector, port: 9563, format: tcp-body-log}\n",
         )

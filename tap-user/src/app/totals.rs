@@ -1,6 +1,7 @@
 //! What a run saw, skipped, lost and delivered: for people on standard error, for programs as JSON.
 
 use super::Failure;
+use crate::capture::traffic::Traffic;
 use crate::export::SinkTotals;
 use crate::flow::FlowCounters;
 use crate::flow::decode::DecodeCounters;
@@ -37,7 +38,6 @@ impl Exchanges {
 }
 
 /// Bytes of the watched connections.
-#[cfg(feature = "probes")]
 #[derive(Debug, Serialize)]
 pub(super) struct Bytes {
     pub(super) seen: u64,
@@ -46,6 +46,20 @@ pub(super) struct Bytes {
     pub(super) lost: u64,
     pub(super) lost_by_cause: BTreeMap<&'static str, u64>,
     pub(super) ignored: u64,
+}
+
+impl From<&Traffic> for Bytes {
+    fn from(traffic: &Traffic) -> Self {
+        let lost = traffic.lost.iter();
+        Self {
+            seen: traffic.seen,
+            captured: traffic.captured,
+            skipped: traffic.skipped,
+            lost: traffic.lost.values().sum(),
+            lost_by_cause: lost.map(|(cause, bytes)| (cause.name(), *bytes)).collect(),
+            ignored: traffic.ignored,
+        }
+    }
 }
 
 /// Counters of the kernel side.
@@ -116,8 +130,34 @@ pub(super) enum Source {
     /// Kernel probes.
     #[cfg(feature = "probes")]
     Probes { bytes: Bytes, kernel: Kernel },
+    /// Packets of an interface.
+    Interface(Interface),
     /// Packets in files.
     Packets(Packets),
+}
+
+/// Counters of live packets, decoding and reassembly.
+#[derive(Debug, Serialize)]
+pub(super) struct Interface {
+    pub(super) bytes: Bytes,
+    pub(super) packets: LivePackets,
+    #[serde(serialize_with = "decoding")]
+    pub(super) decoding: DecodeCounters,
+    #[serde(serialize_with = "reassembly")]
+    pub(super) reassembly: FlowCounters,
+}
+
+/// Packets as the kernel counted them.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct LivePackets {
+    /// Passed the filter, dropped ones included.
+    pub(super) passed: u64,
+    /// Dropped by the kernel, because the ring was full.
+    pub(super) dropped: u64,
+    /// Left out, because another interface had shown them.
+    pub(super) copies: u64,
+    /// Connections whose process was not found.
+    pub(super) pid_unknown: u64,
 }
 
 /// Counters of files, decoding and reassembly.
@@ -224,6 +264,7 @@ impl fmt::Display for Totals {
         match &self.source {
             #[cfg(feature = "probes")]
             Source::Probes { bytes, kernel } => write_probes(f, bytes, kernel)?,
+            Source::Interface(interface) => write!(f, "{interface}")?,
             Source::Packets(packets) => write!(f, "{packets}")?,
         }
         for sink in &self.sinks {
@@ -236,17 +277,35 @@ impl fmt::Display for Totals {
 
 #[cfg(feature = "probes")]
 fn write_probes(f: &mut fmt::Formatter<'_>, bytes: &Bytes, kernel: &Kernel) -> fmt::Result {
-    let Bytes { seen, captured, skipped, lost, ignored, .. } = bytes;
-    write!(
-        f,
-        "\nbytes      {seen} seen, {captured} captured, {skipped} skipped, {lost} lost, \
-         {ignored} of no interest"
-    )?;
-    for (cause, bytes) in &bytes.lost_by_cause {
-        write!(f, "\n  lost     {bytes} {cause}")?;
-    }
     let Kernel { events, reservation_failures, .. } = kernel;
-    write!(f, "\nkernel     {events} events, {reservation_failures} refused by a full ring")
+    write!(f, "{bytes}\nkernel     {events} events, {reservation_failures} refused by a full ring")
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seen, captured, skipped, lost, ignored, .. } = self;
+        write!(
+            f,
+            "\nbytes      {seen} seen, {captured} captured, {skipped} skipped, {lost} lost, \
+             {ignored} of no interest"
+        )?;
+        for (cause, bytes) in &self.lost_by_cause {
+            write!(f, "\n  lost     {bytes} {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LivePackets { passed, dropped, copies, pid_unknown } = self.packets;
+        let Self { bytes, .. } = self;
+        write!(
+            f,
+            "{bytes}\npackets    {passed} passed the filter, {dropped} dropped by a full ring, \
+             {copies} copies; {pid_unknown} connections without process"
+        )
+    }
 }
 
 impl fmt::Display for Packets {

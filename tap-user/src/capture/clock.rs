@@ -26,6 +26,13 @@ impl Clock {
         Time { monotonic_ns, unix_ns: u64::try_from(unix_ns).unwrap_or(0) }
     }
 
+    /// Both clocks at a moment of the wall clock.
+    #[must_use]
+    pub fn at_unix(self, unix_ns: u64) -> Time {
+        let monotonic_ns = i128::from(unix_ns) - self.unix_minus_monotonic_ns;
+        Time { monotonic_ns: u64::try_from(monotonic_ns).unwrap_or(0), unix_ns }
+    }
+
     /// The present moment.
     #[must_use]
     pub fn time(self) -> Time {

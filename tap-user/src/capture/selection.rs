@@ -1,5 +1,6 @@
 //! Which processes are the gateway: what the user asked for, and what `/proc` says.
 
+use crate::segment::Listener;
 use procfs::process::{FDTarget, Process};
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
@@ -42,6 +43,17 @@ pub struct Found {
     pub ports: Vec<u16>,
 }
 
+impl Found {
+    /// The only listener of the process, if it has exactly one.
+    #[must_use]
+    pub fn only_listener(&self) -> Listener {
+        match self.ports.as_slice() {
+            [port] => Listener::Port(*port),
+            _ => Listener::Unknown,
+        }
+    }
+}
+
 /// Looks through `/proc`. A process that vanishes meanwhile or may not be looked at is passed
 /// over.
 #[must_use]
@@ -72,6 +84,25 @@ pub fn scan(selection: &Selection) -> Vec<Found> {
     found
 }
 
+/// Inode number of the network namespace that this process is in.
+#[must_use]
+pub fn own_network_namespace() -> Option<u32> {
+    network_namespace(std::process::id())
+}
+
+/// Any process in a network namespace, by the namespace's inode number.
+#[must_use]
+pub fn process_inside(namespace: u32) -> Option<u32> {
+    let pids = procfs::process::all_processes().ok()?.filter_map(Result::ok);
+    let mut pids = pids.filter_map(|process| u32::try_from(process.pid()).ok());
+    pids.find(|pid| network_namespace(*pid) == Some(namespace))
+}
+
+fn network_namespace(pid: u32) -> Option<u32> {
+    let namespace = std::fs::metadata(format!("/proc/{pid}/ns/net")).ok()?;
+    u32::try_from(namespace.ino()).ok()
+}
+
 /// A process as far as its own files tell.
 struct Candidate {
     pid: u32,
@@ -99,12 +130,12 @@ fn candidates(selection: &Selection) -> Vec<Candidate> {
 
 fn candidate(process: Process) -> Option<Candidate> {
     let stat = process.stat().ok()?;
-    let namespace = std::fs::metadata(format!("/proc/{}/ns/net", stat.pid)).ok()?;
+    let pid = u32::try_from(stat.pid).ok()?;
     Some(Candidate {
-        pid: u32::try_from(stat.pid).ok()?,
+        pid,
         parent: u32::try_from(stat.ppid).unwrap_or(0),
         name: stat.comm,
-        network_namespace: u32::try_from(namespace.ino()).ok()?,
+        network_namespace: network_namespace(pid)?,
         process,
     })
 }
@@ -168,7 +199,8 @@ fn listening_sockets(process: &Process) -> HashMap<u64, u16> {
         .collect()
 }
 
-fn open_sockets(process: &Process) -> impl Iterator<Item = u64> {
+/// Inode numbers of the sockets that a process has open.
+pub(super) fn open_sockets(process: &Process) -> impl Iterator<Item = u64> {
     process.fd().into_iter().flatten().filter_map(Result::ok).filter_map(|descriptor| {
         match descriptor.target {
             FDTarget::Socket(inode) => Some(inode),
@@ -178,7 +210,7 @@ fn open_sockets(process: &Process) -> impl Iterator<Item = u64> {
 }
 
 /// Identifier of the control group (version 2) of a process: the inode number of its folder.
-fn control_group(process: &Process) -> Option<u64> {
+pub(super) fn control_group(process: &Process) -> Option<u64> {
     let groups = process.cgroups().ok()?;
     let path = groups.0.into_iter().find(|group| group.hierarchy == 0)?.pathname;
     control_group_identifier(Path::new(path.trim_start_matches('/')))

@@ -9,6 +9,14 @@ pub use program::{Instruction, Program};
 use crate::frame::Frame;
 use libpcap::Libpcap;
 
+/// Compiles an expression for packets of one link type.
+///
+/// # Errors
+/// There is no libpcap, or it does not understand the expression.
+pub fn compile(expression: &str, link_type: u16) -> Result<Program, FilterError> {
+    Libpcap::load()?.compile(expression, link_type)
+}
+
 /// An expression, compiled for each link type that comes along.
 pub struct PacketFilter {
     expression: String,

@@ -45,6 +45,12 @@ impl Program {
         (instructions.len() <= INSTRUCTIONS_LIMIT).then_some(Self(instructions))
     }
 
+    /// The instructions, for a machine elsewhere.
+    #[must_use]
+    pub fn instructions(&self) -> &[Instruction] {
+        &self.0
+    }
+
     /// Whether the program accepts a packet that had `length` bytes on the wire.
     #[must_use]
     pub fn accepts(&self, packet: &[u8], length: u32) -> bool {

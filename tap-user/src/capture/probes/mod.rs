@@ -12,15 +12,14 @@ mod tracker;
 
 use crate::capture::clock::Clock;
 use crate::capture::selection::{Found, Selection, scan};
-use crate::segment::{Happening, Interest, Listener, Time};
+use crate::capture::traffic::Traffic;
+use crate::segment::{Happening, Interest, Time};
 use aya::maps::{HashMap as KernelMap, MapData};
 use event::Record;
 use programs::{Plain, ProbeError, Programs, map_error};
 use std::collections::{BTreeMap, HashSet};
 use tap_ebpf::{Counters, ListenerKey, NAME_LENGTH, Settings, verdict};
 use tracker::Tracker;
-
-pub use tracker::Traffic;
 
 /// Events handled in one call of [`Probes::poll`], so that timers are looked at in between.
 const EVENTS_PER_POLL: usize = 4_096;
@@ -228,12 +227,4 @@ fn padded(name: &str) -> [u8; NAME_LENGTH] {
         *place = byte;
     }
     padded
-}
-
-/// The only listener of a process, if it has exactly one.
-fn only_listener(found: &Found) -> Listener {
-    match found.ports.as_slice() {
-        [port] => Listener::Port(*port),
-        _ => Listener::Unknown,
-    }
 }

@@ -2,14 +2,14 @@
 //! stream, and tells each byte that no event told as a gap.
 
 use super::event::{Record, connection, direction};
-use super::only_listener;
 use crate::capture::clock::Clock;
 use crate::capture::selection::Found;
+use crate::capture::traffic::Traffic;
 use crate::segment::{
     Close, ClosedBy, Connection, Content, Direction, GapCause, Happening, Interest, Leg, Listener,
     Segment, Time,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tap_ebpf::{
     DIRECTION_RECEIVED, DIRECTION_SENT, Event, Identity, Socket, event_flag, event_kind,
@@ -17,23 +17,6 @@ use tap_ebpf::{
 
 /// Whoever is told of happenings.
 type Handler<'a> = dyn FnMut(u64, Happening<'_>) -> Interest + 'a;
-
-/// Bytes seen, in both directions of all connections.
-#[derive(Debug, Clone, Default)]
-pub struct Traffic {
-    /// Bytes that the gateway moved while it was watched, ignored connections excepted.
-    pub seen: u64,
-    /// Bytes that reached userspace.
-    pub captured: u64,
-    /// Bytes left out on purpose.
-    pub skipped: u64,
-    /// Bytes lost, by cause.
-    pub lost: BTreeMap<GapCause, u64>,
-    /// Bytes of connections that turned out not to be of interest.
-    pub ignored: u64,
-    /// Records of the ring that were shorter than they said; never seen yet.
-    pub unreadable_records: u64,
-}
 
 /// A followed connection.
 struct Followed {
@@ -56,7 +39,7 @@ pub(super) struct Tracker {
 impl Tracker {
     /// Notes which processes have one listener only, so that their upstream legs belong to it.
     pub(super) fn set_listeners(&mut self, found: &[Found]) {
-        self.upstream_listeners = found.iter().map(|one| (one.pid, only_listener(one))).collect();
+        self.upstream_listeners = found.iter().map(|one| (one.pid, one.only_listener())).collect();
     }
 
     pub(super) fn traffic(&self) -> &Traffic {
@@ -241,22 +224,12 @@ impl<'a, 'b> Telling<'a, 'b> {
             self.traffic.ignored += length;
             return;
         }
-        self.count(&content);
+        self.traffic.count(&content);
         let segment =
             Segment { direction: self.direction, offset, time: self.time, at_boundary, content };
         if (self.handle)(self.serial, Happening::Segment(segment)) == Interest::Ignore {
             *self.ignored = true;
             self.lost_interest = true;
-        }
-    }
-
-    fn count(&mut self, content: &Content<'_>) {
-        let length = content.length();
-        self.traffic.seen += length;
-        match content {
-            Content::Bytes(_) => self.traffic.captured += length,
-            Content::Gap { cause, .. } if cause.is_skipped() => self.traffic.skipped += length,
-            Content::Gap { cause, .. } => *self.traffic.lost.entry(*cause).or_default() += length,
         }
     }
 

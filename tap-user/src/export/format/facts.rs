@@ -89,8 +89,18 @@ pub(super) fn write_anomalies(object: &mut Object<'_>, anomalies: Anomalies) {
     }
 }
 
-/// The member `connection`: which connection, whose, and the exchange's place on it.
-pub(super) fn write_connection(object: &mut Object<'_>, observation: &Observation) {
+/// Whether no process of the gateway is known; then a derived id has 0 in its place.
+pub(super) fn is_pid_unknown(connection: &Connection) -> bool {
+    connection.process.is_none()
+}
+
+/// The member `connection`: which connection, whose, and the exchange's place on it. `more` writes
+/// what a format says there of the owner beyond that.
+pub(super) fn write_connection(
+    object: &mut Object<'_>,
+    observation: &Observation,
+    more: impl FnOnce(&mut Object<'_>),
+) {
     let (connection, exchange) = (&*observation.connection, &observation.exchange);
     object.object("connection", |object| {
         object.field("serial", connection.serial);
@@ -99,6 +109,7 @@ pub(super) fn write_connection(object: &mut Object<'_>, observation: &Observatio
         write_address(object, "client", connection.client);
         write_address(object, "server", connection.server);
         write_owner(object, connection);
+        more(object);
         object.optional("opened", connection.opened);
         object.flag("joined_mid_stream", connection.joined_mid_stream());
         if let Some((client, server)) = exchange.proxied {

@@ -14,7 +14,9 @@ pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut 
     object(out, |object| {
         write_identity(object, observation);
         facts::write_outcome(object, exchange);
-        facts::write_connection(object, observation);
+        facts::write_connection(object, observation, |object| {
+            object.flag("pid_unknown", facts::is_pid_unknown(&observation.connection));
+        });
         if let Some(request) = &exchange.request {
             object.object("request", |object| {
                 write_request(object, request, redaction);

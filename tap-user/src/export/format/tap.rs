@@ -33,7 +33,8 @@ pub(super) fn write(
         facts::write_outcome(object, exchange);
         object.flag("text_altered", is_text_altered(exchange));
         facts::write_anomalies(object, anomalies(exchange));
-        facts::write_connection(object, observation);
+        object.flag("pid_unknown", facts::is_pid_unknown(&observation.connection));
+        facts::write_connection(object, observation, |_| {});
         if let Some(request) = &exchange.request {
             object.object("request", |object| {
                 write_message(object, request.version, &request.headers, bodies.request.as_ref());

@@ -32,6 +32,9 @@ use tokio::time::Instant;
 /// How often a source that waits looks whether a queue has room.
 const ROOM_INTERVAL: Duration = Duration::from_millis(1);
 
+/// Bytes that a source that waits lets queue up at most: more would cost memory and gain nothing.
+const WAITING_QUEUE_LIMIT: u64 = 8 << 20;
+
 /// Why an exporter cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -148,7 +151,8 @@ impl RunningSink {
 
     fn has_room_for(&self, record: &Bytes) -> bool {
         let queued = self.counters.queued_bytes();
-        queued == 0 || queued.saturating_add(record.len() as u64) <= self.queue_limit
+        let limit = self.queue_limit.min(WAITING_QUEUE_LIMIT);
+        queued == 0 || queued.saturating_add(record.len() as u64) <= limit
     }
 
     fn queue(&self, record: &Bytes) {

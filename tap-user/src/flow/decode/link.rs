@@ -18,6 +18,7 @@ mod link_type {
     pub(super) const LOOP: u16 = 108;
     pub(super) const LINUX_COOKED: u16 = 113;
     pub(super) const RADIOTAP: u16 = 127;
+    pub(super) const ARCNET: u16 = 129;
     pub(super) const IPV4: u16 = 228;
     pub(super) const IPV6: u16 = 229;
     pub(super) const NFLOG: u16 = 239;
@@ -64,6 +65,7 @@ pub(super) fn link<'a>(number: u16, view: View<'a>) -> Result<Next<'a>, Stop> {
         link_type::PPPOE => pppoe(view),
         link_type::IEEE802_11 => wireless(view),
         link_type::RADIOTAP => radiotap(view),
+        link_type::ARCNET => arcnet(view),
         link_type::NFLOG => netfilter_log(view),
         other => Err(Stop::UnsupportedLink(other)),
     }
@@ -197,4 +199,17 @@ fn netfilter_log(view: View<'_>) -> Result<Next<'_>, Stop> {
         }
         rest = rest.skip(length.next_multiple_of(4)).ok_or(Stop::Malformed)?;
     }
+}
+
+/// ARCNET as Linux captures it: two addresses, two bytes of offset, a protocol; with the newer
+/// encapsulation (RFC 1201) a flag and a number follow, with the older one (RFC 1051) nothing.
+fn arcnet(view: View<'_>) -> Result<Next<'_>, Stop> {
+    const IP: u8 = 0xd4;
+    const OLDER_IP: u8 = 0xf0;
+    let length = match view.byte(4).ok_or(Stop::Malformed)? {
+        IP => 8,
+        OLDER_IP => 5,
+        _ => return Err(Stop::NotIp),
+    };
+    Ok(Next::Layer(Layer::Ip, view.skip(length).ok_or(Stop::Malformed)?))
 }

@@ -273,3 +273,31 @@ fn mapped_addresses_are_plain() {
     wire.server(S, C + 1, SYN_ACK, "");
     wire.tells(&["0 192.0.2.1:40000 > 192.0.2.2:80 opened Some(1)"]);
 }
+
+#[test]
+fn nothing_comes_before_an_end_that_was_told() {
+    let mut wire = Wire::new();
+    wire.server(S, 0, NONE, "HTTP/1.1 ").client(C, 0, Flags::FIN, "");
+    let opened = "0 192.0.2.1:40000 > 192.0.2.2:80 opened None";
+    wire.tells(&[opened, "0 < 0 HTTP/1.1 ", "0 > ended"]);
+    wire.client(C - 3, 0, NONE, "abc").tells(&[]);
+    assert_eq!(wire.counters().stray_bytes, 3);
+}
+
+#[test]
+fn a_syn_alone_takes_nothing_from_a_connection_joined_in_the_middle() {
+    let mut wire = Wire::new();
+    wire.server(S + 3, 0, NONE, "body").server(S + 9000, 0, SYN, "").finish();
+    let opened = "0 192.0.2.1:40000 > 192.0.2.2:80 opened None";
+    wire.tells(&[opened, "0 < 0 body", "0 closed by nobody"]);
+}
+
+#[test]
+fn packets_without_their_payload_are_bounded_too() {
+    let mut wire = Wire::with(FlowLimits { bytes_in_all: 10_000, ..FlowLimits::default() });
+    let (client, server) = (wire.client, wire.server);
+    for number in 0..1000 {
+        wire.packet(client, server, C + number * 20, 0, NONE, "", 10);
+        assert!(wire.reassembler.held_bytes() <= 10_000);
+    }
+}

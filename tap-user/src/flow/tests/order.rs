@@ -36,7 +36,9 @@ fn retransmissions_are_told_once() {
 #[test]
 fn the_first_copy_of_a_byte_wins() {
     let mut wire = Wire::open();
-    wire.client(C + 4, S + 1, ACK, "def").client(C + 3, S + 1, ACK, "cDEFg").tells(&["0 > conflict"]);
+    wire.client(C + 4, S + 1, ACK, "def")
+        .client(C + 3, S + 1, ACK, "cDEFg")
+        .tells(&["0 > conflict"]);
     wire.client(C + 1, S + 1, ACK, "ab");
     wire.tells(&["0 > 0 ab", "0 > 2 c", "0 > 3 def", "0 > 6 ~g"]);
     assert_eq!((wire.counters().conflicts, wire.counters().retransmitted_bytes), (1, 3));

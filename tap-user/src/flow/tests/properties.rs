@@ -150,6 +150,19 @@ fn truth(packets: &[Captured], side: usize) -> (Vec<bool>, usize) {
     (there, end)
 }
 
+/// Packets of few connections, as the fuzzer reads them, that look more like real ones: most of
+/// their numbers lie near each other.
+fn likely_packets() -> impl Strategy<Value = Vec<u8>> {
+    let flags = prop::sample::select(vec![0, 16, 16, 16, 16, 24, 2, 18, 17, 17, 1, 4, 20]);
+    let high = prop_oneof![8 => Just(0), 1 => any::<u8>()];
+    let length = prop_oneof![Just(0), Just(1), 0_u8..20];
+    let cut = prop_oneof![8 => Just(0), 1 => any::<u8>()];
+    let wait = prop_oneof![8 => 0_u8..60, 1 => 0_u8..255];
+    let packet = (0_u8..6, flags, 120_u8..150, 120_u8..150, high, length, cut, wait);
+    let packet = packet.prop_map(|(a, b, c, d, e, f, g, h)| [a, b, c, d, e, f, g, h]);
+    prop::collection::vec(packet, 0..200).prop_map(|packets| packets.concat())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -205,6 +218,11 @@ proptest! {
             };
             told[side] += length;
         }
+    }
+
+    #[test]
+    fn likely_packets_are_survived(bytes in likely_packets()) {
+        fuzz::fuzz_reassembly(&bytes);
     }
 
     #[test]

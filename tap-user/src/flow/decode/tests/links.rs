@@ -78,6 +78,13 @@ fn cisco_hdlc_and_netfilter_log() {
 }
 
 #[test]
+fn arcnet_of_both_encapsulations() {
+    assert_eq!(decode(129, &join(&[&[1, 2, 0, 0, 0xf0], &ipv4(6, TCP)])), hello4());
+    assert_eq!(decode(129, &join(&[&[1, 2, 0, 0, 0xd4, 0, 0, 1], &ipv4(6, TCP)])), hello4());
+    assert_eq!(counters_of(129, &[1, 2, 0, 0, 0xf1, 0]).not_ip, 1);
+}
+
+#[test]
 fn wireless_data_with_quality_of_service() {
     let radiotap = [0, 0, 8, 0, 0, 0, 0, 0];
     let mut header = [0; 26];

@@ -1,0 +1,109 @@
+//! Kernel probes as a source.
+
+use super::Failure;
+use super::pipeline::Pipeline;
+use super::settings::Settings;
+use super::source::{Source, wanted};
+use super::totals::{self, Kernel, ProcessBytes};
+use crate::capture::probes::{ProbeSettings, Probes};
+use crate::capture::selection::{Found, Selection, scan};
+use crate::segment::Time;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// Pause when the ring is empty. Nobody wakes us up, because a wake-up per event would cost the
+/// gateway more than everything else.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// How often `/proc` is searched for processes that inherited their listeners.
+const SCAN_INTERVAL: Duration = Duration::from_millis(900);
+
+/// Running probes and the search for processes to probe.
+pub(super) struct ProbeSource {
+    probes: Probes,
+    scans: Receiver<Vec<Found>>,
+}
+
+impl ProbeSource {
+    pub(super) fn start(settings: &Settings) -> Result<Self, Failure> {
+        let probes = Probes::start(&ProbeSettings {
+            selection: settings.selection.clone(),
+            body_cap: u32::try_from(settings.records.limits.body_cap)?,
+            ring_bytes: settings.ring_bytes,
+        })?;
+        announce(&settings.selection, probes.selected());
+        Ok(Self { probes, scans: scanner(settings.selection.clone()) })
+    }
+}
+
+impl Source for ProbeSource {
+    fn poll(&mut self, pipeline: &mut Pipeline) -> usize {
+        self.probes.poll(&mut |serial, happening| pipeline.handle(serial, happening))
+    }
+
+    fn wait(&self) {
+        std::thread::sleep(POLL_INTERVAL);
+    }
+
+    fn handle_timeout(&mut self, pipeline: &mut Pipeline) -> Result<(), Failure> {
+        if let Ok(found) = self.scans.try_recv() {
+            self.probes.select(found)?;
+        }
+        self.probes.reconcile(&mut |serial, happening| pipeline.handle(serial, happening))?;
+        Ok(())
+    }
+
+    fn finish(&mut self, pipeline: &mut Pipeline) -> Result<(), Failure> {
+        while self.poll(pipeline) > 0 {}
+        self.probes.reconcile(&mut |serial, happening| pipeline.handle(serial, happening))?;
+        Ok(())
+    }
+
+    fn now(&self) -> Time {
+        self.probes.now()
+    }
+
+    fn totals(&self) -> Result<totals::Source, Failure> {
+        let bytes = self.probes.traffic().into();
+        Ok(totals::Source::Probes { bytes, kernel: kernel(&self.probes)? })
+    }
+}
+
+fn announce(selection: &Selection, selected: &[Found]) {
+    let pids: Vec<String> = selected.iter().map(|found| found.pid.to_string()).collect();
+    if pids.is_empty() {
+        eprintln!("gatetap: watching for {}: nobody yet", wanted(selection));
+    } else {
+        eprintln!("gatetap: watching {}: processes {}", wanted(selection), pids.join(" "));
+    }
+}
+
+/// Searches `/proc` again and again on a thread of its own, because that takes long on a large
+/// host; the thread ends when nobody receives any more.
+fn scanner(selection: Selection) -> Receiver<Vec<Found>> {
+    let (sender, receiver): (SyncSender<Vec<Found>>, _) = sync_channel(1);
+    std::thread::spawn(move || {
+        while sender.send(scan(&selection)).is_ok() {
+            std::thread::sleep(SCAN_INTERVAL);
+        }
+    });
+    receiver
+}
+
+fn kernel(probes: &Probes) -> Result<Kernel, Failure> {
+    let counters = probes.counters()?;
+    let copied = probes.bytes_copied_by_process();
+    Ok(Kernel {
+        events: counters.events,
+        bytes_copied: counters.bytes_copied,
+        reservation_failures: counters.reservation_failures,
+        unreadable: counters.unreadable,
+        sockets_full: counters.sockets_full,
+        concurrent_calls: counters.concurrent,
+        closes_kept: counters.closes_kept,
+        closes_lost: counters.closes_lost,
+        processes: copied
+            .into_iter()
+            .map(|(pid, bytes_copied)| ProcessBytes { pid, bytes_copied })
+            .collect(),
+    })
+}
