@@ -153,7 +153,7 @@ fn the_comparison_finds_what_differs() {
     let (first, second) = (exchange("/a", Some(200)), exchange("http://h/b?x", Some(404)));
     let truth = [first.clone(), second.clone()];
     assert!(comparison::compare(&truth, &[first.clone(), exchange("/b?x", Some(404))]).is_empty());
-    let missing = comparison::compare(&truth, &[second.clone()]);
+    let missing = comparison::compare(&truth, std::slice::from_ref(&second));
     assert_eq!(missing, ["10.0.0.1:1\tGET /a\tmissing"]);
     let extra = comparison::compare(&truth, &[first.clone(), second.clone(), first.clone()]);
     assert_eq!(extra, ["10.0.0.1:1\tGET /a\textra"]);
