@@ -13,6 +13,8 @@ use live::site::Site;
 use live::tap::Outcome;
 use live::traffic::{self, Plan};
 use live::{Tap, exclusive, namespace, require_live};
+use std::thread;
+use std::time::Duration;
 
 const REQUESTS_OF_NEIGHBOUR: usize = 20;
 /// Differences that are printed.
@@ -45,6 +47,9 @@ fn packets_and_probes_tell_the_same_exchanges() {
     assert_eq!(packets.total("/packets/dropped"), 0, "totals: {}", packets.totals);
     assert_eq!(packets.total("/bytes/lost"), 0, "totals: {}", packets.totals);
     assert_eq!(probes.total("/bytes/lost"), 0, "totals: {}", probes.totals);
+    // Loopback shows each packet going out and coming in; only one of them counts.
+    let again = packets.total("/reassembly/retransmitted_bytes");
+    assert!(again < packets.total("/bytes/seen") / 100, "totals: {}", packets.totals);
     let (by_probes, by_packets) = (same::exchanges(&probes), same::exchanges(&packets));
     assert_same(&by_probes, &by_packets);
     let whole = run.accounts.iter().filter(|account| account.given_up.is_none()).count();
@@ -93,6 +98,46 @@ fn where_probes_are_refused_auto_means_packets() {
     let exchanges = same::exchanges(&outcome);
     let client_legs = exchanges.keys().filter(|(leg, _)| leg == "client").count();
     assert_eq!(client_legs, accounts.len(), "totals: {}", outcome.totals);
+}
+
+#[test]
+fn packets_that_the_kernel_drops_are_counted_and_are_holes() {
+    let _alone = exclusive();
+    if !require_live() {
+        return;
+    }
+    namespace::enter();
+    let site = Site::start();
+    let plans = Mix::new(site.ports, "dropped").plans(600);
+    let mut arguments = by_packets(&site, &[]);
+    arguments.retain(|argument| argument != "--ring-size" && argument != "256MiB");
+    arguments.extend(["--ring-size", "64KiB"].map(str::to_owned));
+    let tap = Tap::start(&arguments);
+    let pid = tap.pid().cast_signed();
+    let traffic = thread::spawn(move || traffic::run(plans, CLIENTS));
+    thread::sleep(Duration::from_millis(200));
+    send(pid, libc::SIGSTOP);
+    thread::sleep(Duration::from_millis(500));
+    send(pid, libc::SIGCONT);
+    let accounts = traffic.join().unwrap();
+    let outcome = tap.stop();
+
+    assert!(outcome.total("/packets/dropped") > 0, "totals: {}", outcome.totals);
+    assert!(outcome.total("/bytes/lost") > 0, "totals: {}", outcome.totals);
+    let records = outcome.records();
+    let bodies = records.iter().flat_map(|record| [&record.request, &record.response]);
+    for body in bodies.flatten().map(|message| &message.body) {
+        let is_short = body.length.is_some_and(|length| body.captured < length);
+        assert!(!is_short || body.lost > 0, "a short body without a word: {body:?}");
+    }
+    let aborted = records.iter().filter(|record| record.outcome == "closed").count();
+    let given_up = accounts.iter().filter(|account| account.given_up.is_some()).count();
+    assert!(aborted <= 2 * given_up, "{aborted} records say `closed`, {given_up} were given up");
+}
+
+fn send(pid: i32, signal: i32) {
+    // SAFETY: takes two integers; the tap is our child and not reaped yet.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
 }
 
 #[test]
