@@ -181,7 +181,7 @@ impl<'a> Comparison<'a> {
     /// as the cap.
     pub(crate) fn body(&mut self, fact: &'static str, expected: &Content, found: &Body, cap: u64) {
         self.that("bytes lost", 0, found.lost);
-        let shown = expected.shown();
+        let shown = expected.shown(cap);
         let is_whole = shown.length <= cap;
         let sha256 = if is_whole { &shown.sha256 } else { &shown.prefix_sha256 };
         let (captured, prefix) = (shown.length.min(cap), &found.content);

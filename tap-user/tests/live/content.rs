@@ -15,7 +15,7 @@ pub(crate) struct Content {
     /// Of the first [`DEFAULT_BODY_CAP`] bytes.
     pub(crate) prefix_sha256: String,
     /// Of a body in a content coding: what a record shows of it.
-    pub(crate) decoded: Option<Box<Self>>,
+    pub(crate) decoded: Option<Box<[Self; 2]>>,
 }
 
 impl Content {
@@ -27,20 +27,29 @@ impl Content {
         Self { length: bytes.len() as u64, sha256, prefix_sha256, decoded: None }
     }
 
-    /// Of a body that is coded in gzip. Records show what its first [`DEFAULT_BODY_CAP`] bytes hold.
+    /// Of a body that is coded in gzip.
     pub(crate) fn of_gzip(bytes: &[u8]) -> Self {
-        let content = Self::of(bytes);
-        let mut decoded = Vec::new();
         let captured = &bytes[..bytes.len().min(DEFAULT_BODY_CAP)];
-        // Fails where it is cut; what came before is there.
-        let _ = GzDecoder::new(captured).read_to_end(&mut decoded);
-        Self { decoded: Some(Box::new(Self::of(&decoded))), ..content }
+        let decoded = [gunzip(bytes), gunzip(captured)].map(|decoded| Self::of(&decoded));
+        Self { decoded: Some(Box::new(decoded)), ..Self::of(bytes) }
     }
 
-    /// What a record shows, apart from the body cap.
-    pub(crate) fn shown(&self) -> &Self {
-        self.decoded.as_deref().unwrap_or(self)
+    /// What a record with that body cap shows: what the captured bytes hold.
+    pub(crate) fn shown(&self, cap: u64) -> &Self {
+        match self.decoded.as_deref() {
+            Some([whole, _]) if self.length <= cap => whole,
+            Some([_, of_prefix]) => of_prefix,
+            None => self,
+        }
     }
+}
+
+/// What is there, also of a body that is cut.
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    // Fails where it is cut; what came before is there.
+    let _ = GzDecoder::new(bytes).read_to_end(&mut decoded);
+    decoded
 }
 
 impl Default for Content {

@@ -130,7 +130,12 @@ fn message(status: u16, head_length: u64, body: Body) -> Message {
 
 fn body(content: &Content) -> Body {
     let length = Some(content.length);
-    Body { length, captured: content.length, content: content.shown().clone(), ..Body::default() }
+    Body {
+        length,
+        captured: content.length,
+        content: content.shown(u64::MAX).clone(),
+        ..Body::default()
+    }
 }
 
 fn endpoint(address: SocketAddr) -> Endpoint {
