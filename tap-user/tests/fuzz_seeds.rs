@@ -26,3 +26,13 @@ fn http() {
 fn content() {
     run("content", gatetap::http::fuzz::content);
 }
+
+#[test]
+fn frames() {
+    run("frames", gatetap::flow::fuzz::fuzz_frames);
+}
+
+#[test]
+fn reassembly() {
+    run("reassembly", gatetap::flow::fuzz::fuzz_reassembly);
+}

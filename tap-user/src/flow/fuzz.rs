@@ -1,6 +1,8 @@
 //! Any bytes as packets, for the fuzzer: whatever comes, streams must stay streams.
 
+use super::decode::{Decoder, FragmentLimits};
 use super::{FlowCounters, FlowLimits, Packet, Reassembler, packet::Flags};
+use crate::frame::Frame;
 use crate::segment::{Direction, Happening, Interest, Time};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -73,6 +75,37 @@ pub fn fuzz_reassembly(bytes: &[u8]) {
     assert_eq!(reassembler.held_bytes(), 0);
     check_balance(reassembler.counters());
     assert!(told.values().all(|told| told.closed), "a connection was not closed");
+}
+
+/// Link types that the fuzzer can choose among.
+const LINK_TYPES: [u16; 8] = [1, 113, 276, 0, 101, 9, 50, 127];
+/// Bytes that fragments in waiting may take.
+const FRAGMENT_BYTES: usize = 8 * 1024;
+
+/// Reads frames: a byte for the link type, one for the length, one for what the capture cut off,
+/// then the frame. What is decoded goes on to reassembly.
+pub fn fuzz_frames(mut bytes: &[u8]) {
+    let limits = FragmentLimits { bytes: FRAGMENT_BYTES, ..FragmentLimits::default() };
+    let mut decoder = Decoder::new(limits);
+    let mut reassembler = Reassembler::new(FlowLimits::default());
+    let mut nanoseconds = 0_u64;
+    while let Some(([link, length, cut], rest)) = bytes.split_first_chunk::<3>() {
+        let frame = rest.get(..usize::from(*length)).unwrap_or(rest);
+        bytes = rest.get(frame.len()..).unwrap_or_default();
+        nanoseconds = nanoseconds.saturating_add(u64::from(*cut) * 10_000_000);
+        let frame = Frame {
+            time: Time { monotonic_ns: nanoseconds, unix_ns: nanoseconds },
+            link_type: LINK_TYPES.get(usize::from(*link) % LINK_TYPES.len()).copied().unwrap_or(1),
+            interface: 0,
+            original_length: (frame.len() as u32).saturating_add(u32::from(*cut)),
+            bytes: frame,
+        };
+        let Some(packet) = decoder.decode(&frame) else { continue };
+        assert!(packet.payload.len() <= FRAGMENT_BYTES.max(usize::from(*length)));
+        reassembler.handle_packet(&packet, &mut |_, _| Interest::Keep);
+    }
+    reassembler.finish(Time::default(), &mut |_, _| Interest::Keep);
+    check_balance(reassembler.counters());
 }
 
 /// Two peers out of three, by the low bits.
