@@ -20,8 +20,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 const BUFFER_KIB: &str = "262144";
 /// Rounds of load at most; each adds tens of megabytes.
 const ROUND_LIMIT: usize = 200;
-/// Large bodies make most of the bytes, small ones most of the exchanges.
-const LOADS: [(&str, &str); 2] = [("/small.json", "1s"), ("/large.bin", "0.2s")];
+/// What curl asks for in a round, on a connection that it keeps: small bodies make most of the
+/// exchanges, large ones half of the bytes.
+const LOADS: [(&str, u64); 2] = [("/small.json", 5_000), ("/large.bin", 100)];
 
 /// A network namespace, removed in the end.
 struct Namespace {
@@ -55,11 +56,17 @@ impl Drop for Namespace {
     }
 }
 
+/// A capture file, and how many exchanges are in it.
+pub(super) struct Capture {
+    pub(super) file: PathBuf,
+    pub(super) exchanges: u64,
+}
+
 /// Captures at least `bytes` of traffic into a file in `folder`.
 ///
 /// # Errors
 /// When a program is missing or fails, or when the kernel dropped packets.
-pub(super) fn make(folder: &Path, bytes: u64) -> Result<PathBuf> {
+pub(super) fn make(folder: &Path, bytes: u64) -> Result<Capture> {
     let namespace = Namespace::create()?;
     let config = write_site(folder)?;
     let mut nginx = namespace.command(&["/usr/sbin/nginx", "-c"]);
@@ -75,11 +82,13 @@ pub(super) fn make(folder: &Path, bytes: u64) -> Result<PathBuf> {
 
     let file = folder.join("traffic.pcap");
     let mut tcpdump = start_tcpdump(&namespace, &file)?;
+    let mut exchanges = 0;
     for _ in 0..ROUND_LIMIT {
-        for (target, duration) in LOADS {
-            let target = format!("{url}{target}");
-            let load = ["wrk", "-t1", "-c4", "-d", duration, &target];
-            step::run(namespace.command(&load).stdout(Stdio::null()))?;
+        for (target, count) in LOADS {
+            exchanges += count;
+            let targets = format!("{url}{target}?[1-{count}]");
+            let load = ["curl", "--silent", "--output", "/dev/null", &targets];
+            step::run(&mut namespace.command(&load))?;
         }
         if size(&file) >= bytes {
             break;
@@ -87,7 +96,7 @@ pub(super) fn make(folder: &Path, bytes: u64) -> Result<PathBuf> {
     }
     stop_tcpdump(&mut tcpdump, folder)?;
     ensure!(size(&file) >= bytes, "the load did not make {bytes} bytes of traffic");
-    Ok(file)
+    Ok(Capture { file, exchanges })
 }
 
 fn start_tcpdump(namespace: &Namespace, file: &Path) -> Result<OwnedChild> {
