@@ -358,6 +358,16 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_example_is_valid() {
+        let page = include_str!("../../../docs/settings.md");
+        let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        // With its comments taken away as well.
+        for yaml in [example.to_owned(), example.replace("\n  # ", "\n  ")] {
+            assert_eq!(parse(&yaml).unwrap().sinks.len(), 2);
+        }
+    }
+
+    #[test]
     fn an_error_names_file_line_and_key() {
         let error = parse("body_cap: 1MiB\nbody_cup: 3\n").unwrap_err().to_string();
         assert!(error.contains("body_cup") && error.contains("line 2"), "{error}");
