@@ -243,42 +243,75 @@ pub(super) fn escape_lossy(out: &mut Vec<u8>, bytes: &[u8]) {
     escape(out, &String::from_utf8_lossy(bytes));
 }
 
-/// Appends the text as the inside of a string: stretches that need no escape are copied whole.
+/// Appends the text as the inside of a string: blocks that need no escape are copied whole.
 pub(super) fn escape(out: &mut Vec<u8>, text: &str) {
-    let mut rest = text.as_bytes();
-    while let Some((plain, special, after)) = split_at_special(rest) {
-        out.extend_from_slice(plain);
-        escape_byte(out, special);
-        rest = after;
+    for block in text.as_bytes().chunks(BLOCK) {
+        // Without a branch per byte: compiled to vector instructions.
+        if block.iter().fold(false, |any, &byte| any | needs_escape(byte)) {
+            escape_block(out, block);
+        } else {
+            out.extend_from_slice(block);
+        }
     }
-    out.extend_from_slice(rest);
 }
 
-/// What stands before the first byte that needs an escape, that byte, and what follows it.
-fn split_at_special(bytes: &[u8]) -> Option<(&[u8], u8, &[u8])> {
-    // Whole blocks first, without a branch per byte: compiled to vector instructions.
-    let is_plain = |block: &&[u8]| !block.iter().fold(false, |any, &b| any | needs_escape(b));
-    let skipped = bytes.chunks_exact(BLOCK).take_while(is_plain).count() * BLOCK;
-    let within = bytes.get(skipped..)?.iter().position(|&byte| needs_escape(byte))?;
-    let (plain, rest) = bytes.split_at_checked(skipped + within)?;
-    let (&special, after) = rest.split_first()?;
-    Some((plain, special, after))
+/// JSON in JSON has a quotation mark every few bytes: looking each byte up in a table is then
+/// cheaper than copying what stands between them.
+fn escape_block(out: &mut Vec<u8>, block: &[u8]) {
+    let mut escaped = [0; BLOCK * LONGEST_ESCAPE];
+    let mut length = 0;
+    for &byte in block {
+        let escape = &ESCAPES[usize::from(byte)];
+        // Always the longest copy, because its length is then known to the compiler; what is too
+        // much is overwritten by the next.
+        if let Some(place) = escaped.get_mut(length..length + LONGEST_ESCAPE) {
+            place.copy_from_slice(&escape.bytes);
+        }
+        length += usize::from(escape.length);
+    }
+    out.extend_from_slice(escaped.get(..length).unwrap_or_default());
 }
 
 /// RFC 8259, section 7: quotation mark, reverse solidus and the control characters.
-fn needs_escape(byte: u8) -> bool {
+const fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-fn escape_byte(out: &mut Vec<u8>, byte: u8) {
-    match byte {
-        b'"' => out.extend_from_slice(b"\\\""),
-        b'\\' => out.extend_from_slice(b"\\\\"),
-        b'\n' => out.extend_from_slice(b"\\n"),
-        b'\r' => out.extend_from_slice(b"\\r"),
-        b'\t' => out.extend_from_slice(b"\\t"),
-        // Writing to a vector cannot fail.
-        other => drop(write!(out, "\\u{other:04x}")),
+/// Bytes of `\u0000`, with room up to a power of two.
+const LONGEST_ESCAPE: usize = 8;
+
+/// What stands for a byte inside a string.
+#[derive(Clone, Copy)]
+struct Escape {
+    bytes: [u8; LONGEST_ESCAPE],
+    length: u8,
+}
+
+static ESCAPES: [Escape; 256] = {
+    let mut table = [Escape { bytes: [0; LONGEST_ESCAPE], length: 0 }; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = escape_of(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+const fn escape_of(byte: u8) -> Escape {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let letter = match byte {
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        other => other,
+    };
+    let (high, low) = (DIGITS[(byte >> 4) as usize], DIGITS[(byte & 15) as usize]);
+    if !needs_escape(byte) {
+        Escape { bytes: [byte, 0, 0, 0, 0, 0, 0, 0], length: 1 }
+    } else if letter != byte || byte >= 0x20 {
+        Escape { bytes: [b'\\', letter, 0, 0, 0, 0, 0, 0], length: 2 }
+    } else {
+        Escape { bytes: [b'\\', b'u', b'0', b'0', high, low, 0, 0], length: 6 }
     }
 }
 

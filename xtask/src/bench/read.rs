@@ -1,7 +1,7 @@
 //! `cargo xtask bench read`: how fast capture files are read, with all bodies, into full records.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -27,6 +27,9 @@ pub(crate) struct ReadArguments {
     /// Runs of each program; the median is shown
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
     runs: u8,
+    /// Copy the capture here, to profile with it
+    #[arg(long, value_name = "FILE")]
+    keep: Option<PathBuf>,
 }
 
 /// A line of the table.
@@ -49,6 +52,10 @@ pub(crate) fn run(arguments: &ReadArguments) -> Result<()> {
     let capture = capture::make(folder.path(), bytes)?;
     let length = fs::metadata(&capture.file)?.len();
     eprintln!("    {length} bytes, {} exchanges", capture.exchanges);
+
+    if let Some(place) = &arguments.keep {
+        fs::copy(&capture.file, place).with_context(|| place.display().to_string())?;
+    }
 
     step::announce("Reading it");
     let runs = if arguments.short { 1 } else { arguments.runs };
