@@ -48,7 +48,7 @@ impl Tap {
     #[track_caller]
     pub(crate) fn start_by(starter: &[&str], arguments: &[String]) -> Self {
         let folder = attempt(tempfile::Builder::new().prefix("gatetap-live-").tempdir());
-        let sink = format!("file:{}", folder.path().join(RECORDS).display());
+        let sink = format!("file:{},queue={QUEUE}", folder.path().join(RECORDS).display());
         let mut command = started_by(starter);
         command.arg("run").args(arguments).args(["--sink", &sink]).arg("--totals-file");
         command.arg(folder.path().join(TOTALS)).args(["--no-redact"]);
@@ -134,6 +134,8 @@ impl Outcome {
     }
 }
 
+/// Bodies in full for seconds at a disk's speed: a test asks for more than most users need.
+const QUEUE: &str = "1GiB";
 const RECORDS: &str = "records.ndjson";
 const TOTALS: &str = "totals.json";
 
