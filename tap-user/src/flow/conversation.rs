@@ -5,7 +5,7 @@ use super::counters::FlowCounters;
 use super::limits::FlowLimits;
 use super::packet::{Flags, Packet};
 use super::role::{self, Speaker};
-use super::stream::Stream;
+use super::stream::{Beginning, Moment, Stream};
 use super::succession::{Handshake, is_request_to_open};
 use crate::segment::{Content, GapCause, Happening, Interest, Time};
 use std::net::SocketAddr;
@@ -180,7 +180,7 @@ impl Conversation {
         let stream = self.stream_mut(side);
         match stream.has_begun() {
             true => stream.fix(),
-            false => stream.begin(sequence.wrapping_add(1), true),
+            false => stream.begin(sequence.wrapping_add(1), Beginning::Fixed),
         }
     }
 
@@ -190,10 +190,13 @@ impl Conversation {
             return 0;
         }
         let ordinal = self.packets;
-        let begins = !packet.payload.is_empty() || self.opened.is_some();
+        let opened = self.opened.is_some();
+        let begins = !packet.payload.is_empty() || opened;
         let other = self.stream_mut(side.other());
         if begins && !other.has_begun() {
-            other.begin(packet.acknowledgement, true);
+            let acknowledged = Beginning::Acknowledged(Moment { time: packet.time, ordinal });
+            let beginning = if opened { Beginning::Fixed } else { acknowledged };
+            other.begin(packet.acknowledgement, beginning);
         }
         let position = other.widen(packet.acknowledgement);
         if !other.is_plausible(position) {
@@ -248,7 +251,7 @@ impl Conversation {
                 add(&mut context.counters.stray_bytes, sent);
                 return None;
             }
-            stream.begin(first, false);
+            stream.begin(first, Beginning::Seen);
         }
         let position = stream.widen(first);
         let behind = position.saturating_add(1);

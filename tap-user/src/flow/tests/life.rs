@@ -17,7 +17,7 @@ fn a_connection_joined_in_the_middle_begins_with_its_first_bytes() {
 fn a_response_tells_the_roles_too() {
     let mut wire = Wire::new();
     wire.client.set_port(79);
-    wire.server(S, C, ACK, "HTTP/1.1 200 OK\r\n");
+    wire.server(S, C, ACK, "HTTP/1.1 200 OK\r\n").wait(1000);
     let opened = "0 192.0.2.1:79 > 192.0.2.2:80 opened None";
     wire.tells(&[opened, "0 < 0 HTTP/1.1 200 OK\\r\\n"]);
 }
