@@ -107,6 +107,9 @@ impl Conversation {
 
     /// When something is to be given up, in nanoseconds of capture time.
     pub(super) fn deadline(&self, context: &Context<'_>) -> Option<u64> {
+        if let Some(doubt) = &self.doubt {
+            return Some(doubt.deadline(context.limits.reset_wait_ns));
+        }
         if matches!(self.phase, Phase::Ignored | Phase::Over) {
             return None;
         }
@@ -121,6 +124,9 @@ impl Conversation {
     pub(super) fn handle_timeout(&mut self, context: &mut Context<'_>) {
         let now = context.now.monotonic_ns;
         while self.deadline(context).is_some_and(|deadline| deadline <= now) {
+            if self.doubt.is_some() {
+                return self.believe_reset(context);
+            }
             let due = |side: &Side| {
                 let deadline = self.stream(*side).deadline(context.limits);
                 deadline.is_some_and(|deadline| deadline <= now)
@@ -138,6 +144,7 @@ impl Conversation {
 
     /// Hands on everything that is here, whatever is missing.
     pub(super) fn flush(&mut self, context: &mut Context<'_>) {
+        self.believe_reset(context);
         if matches!(self.phase, Phase::Told | Phase::Untold) {
             self.drain(context);
             while self.force(context) {}
