@@ -5,7 +5,7 @@ use crate::segment::{Content, GapCause, Time};
 use std::collections::BTreeMap;
 
 /// What a stored chunk costs beside its bytes, about.
-const CHUNK_OVERHEAD: usize = 128;
+pub(super) const CHUNK_OVERHEAD: usize = 128;
 
 /// How a packet came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use super::assembler::Arrival;
 use super::counters::FlowCounters;
 use super::limits::FlowLimits;
 use super::packet::{Flags, Packet};
+use super::reset::Doubt;
 use super::role::{self, Speaker};
-use super::stream::Stream;
+use super::stream::{Beginning, Moment, Stream};
 use super::succession::{Handshake, is_request_to_open};
 use crate::segment::{Content, GapCause, Happening, Interest, Time};
 use std::net::SocketAddr;
@@ -65,6 +66,8 @@ pub(super) struct Conversation {
     pub(super) ended_first: Option<Side>,
     /// A SYN that may begin its successor.
     pub(super) handshake: Option<Handshake>,
+    /// A reset that seems to have ended it.
+    pub(super) doubt: Option<Doubt>,
     /// Packets that it was given.
     pub(super) packets: u64,
 }
@@ -88,6 +91,7 @@ impl Conversation {
             spoke_first: None,
             ended_first: None,
             handshake: None,
+            doubt: None,
             packets: 0,
         };
         if let Some(Handshake { side, sequence, time }) = handshake {
@@ -121,9 +125,16 @@ impl Conversation {
         self.phase == Phase::Over
     }
 
+    /// It has ended, or a reset says so that may yet turn out to have been ignored.
+    pub(super) fn seems_over(&self) -> bool {
+        self.is_over() || self.doubt.is_some()
+    }
+
     /// Memory that is held back.
     pub(super) fn cost(&self) -> usize {
-        self.sent_by_low.buffer.cost().saturating_add(self.sent_by_high.buffer.cost())
+        let held = self.doubt.as_ref().map_or(0, Doubt::cost);
+        let stored = [&self.sent_by_low, &self.sent_by_high].map(|stream| stream.buffer.cost());
+        stored.into_iter().fold(held, usize::saturating_add)
     }
 
     /// Takes a packet that belongs here.
@@ -133,6 +144,9 @@ impl Conversation {
         packet: &Packet<'_>,
         context: &mut Context<'_>,
     ) {
+        if let Some(doubt) = self.doubt.take() {
+            return self.handle_packet_after_reset(doubt, side, packet, context);
+        }
         self.packets = self.packets.saturating_add(1);
         if packet.flags.contains(Flags::RST) {
             return self.reset(side, packet, context);
@@ -180,7 +194,7 @@ impl Conversation {
         let stream = self.stream_mut(side);
         match stream.has_begun() {
             true => stream.fix(),
-            false => stream.begin(sequence.wrapping_add(1), true),
+            false => stream.begin(sequence.wrapping_add(1), Beginning::Fixed),
         }
     }
 
@@ -190,10 +204,13 @@ impl Conversation {
             return 0;
         }
         let ordinal = self.packets;
-        let begins = !packet.payload.is_empty() || self.opened.is_some();
+        let opened = self.opened.is_some();
+        let begins = !packet.payload.is_empty() || opened;
         let other = self.stream_mut(side.other());
         if begins && !other.has_begun() {
-            other.begin(packet.acknowledgement, true);
+            let acknowledged = Beginning::Acknowledged(Moment { time: packet.time, ordinal });
+            let beginning = if opened { Beginning::Fixed } else { acknowledged };
+            other.begin(packet.acknowledgement, beginning);
         }
         let position = other.widen(packet.acknowledgement);
         if !other.is_plausible(position) {
@@ -248,7 +265,7 @@ impl Conversation {
                 add(&mut context.counters.stray_bytes, sent);
                 return None;
             }
-            stream.begin(first, false);
+            stream.begin(first, Beginning::Seen);
         }
         let position = stream.widen(first);
         let behind = position.saturating_add(1);

@@ -28,7 +28,8 @@ pub struct FlowCounters {
     pub cut_bytes: u64,
     /// Packets whose numbers lie outside of everything that the connection may use.
     pub implausible: u64,
-    /// Resets outside of the window, which the receiver ignores as well (RFC 5961).
+    /// Resets outside of the window, which the receiver ignores as well (RFC 5961), and those
+    /// that it ignored as its acknowledgements show.
     pub ignored_resets: u64,
     /// Payload bytes that belong to no stream: behind its end, before its beginning, at an
     /// implausible place, in a reset, or of a closed connection.

@@ -60,9 +60,13 @@ impl Conversation {
         }
     }
 
-    /// Whether the other direction has got to where the sender had seen it.
+    /// Whether the other direction has got to where the sender had seen it. On a connection
+    /// joined mid-stream, what a server sends answers a request, which may come late; what a
+    /// client sends needs nothing that came before it.
     fn is_allowed(&self, side: Side, arrival: Arrival) -> bool {
-        self.stream(side.other()).has_reached(arrival.after)
+        let other = self.stream(side.other());
+        let answers = self.client == Some(side.other());
+        other.has_reached(arrival.after) && !(answers && other.awaits_beginning())
     }
 
     /// After each packet: hands on what can be, gives up what must be.
@@ -103,6 +107,9 @@ impl Conversation {
 
     /// When something is to be given up, in nanoseconds of capture time.
     pub(super) fn deadline(&self, context: &Context<'_>) -> Option<u64> {
+        if let Some(doubt) = &self.doubt {
+            return Some(doubt.deadline(context.limits.reset_wait_ns));
+        }
         if matches!(self.phase, Phase::Ignored | Phase::Over) {
             return None;
         }
@@ -117,6 +124,9 @@ impl Conversation {
     pub(super) fn handle_timeout(&mut self, context: &mut Context<'_>) {
         let now = context.now.monotonic_ns;
         while self.deadline(context).is_some_and(|deadline| deadline <= now) {
+            if self.doubt.is_some() {
+                return self.believe_reset(context);
+            }
             let due = |side: &Side| {
                 let deadline = self.stream(*side).deadline(context.limits);
                 deadline.is_some_and(|deadline| deadline <= now)
@@ -134,6 +144,7 @@ impl Conversation {
 
     /// Hands on everything that is here, whatever is missing.
     pub(super) fn flush(&mut self, context: &mut Context<'_>) {
+        self.believe_reset(context);
         if matches!(self.phase, Phase::Told | Phase::Untold) {
             self.drain(context);
             while self.force(context) {}
@@ -178,6 +189,9 @@ impl Conversation {
         let stream = self.stream(side);
         let Some(hole) = stream.hole() else { return };
         let length = hole.to.saturating_sub(stream.next());
+        if length == 0 {
+            return self.stream_mut(side).fix();
+        }
         let content = Content::Gap { length, cause: GapCause::PacketMissing };
         let fresh = Fresh { position: stream.next(), content, at_boundary: false };
         self.hand_on(side, &fresh, hole.since(), context);
@@ -231,6 +245,7 @@ impl Conversation {
         let stream = self.stream_mut(side);
         let offset = stream.offset();
         stream.advance(fresh.content);
+        self.stream_mut(side.other()).fix_acknowledged();
         let counters = &mut context.counters;
         match fresh.content {
             Content::Bytes(bytes) => add(&mut counters.delivered_bytes, bytes.len() as u64),

@@ -13,6 +13,8 @@ pub const DEFAULT_HOLE_WAIT_NS: u64 = 1_000_000_000;
 pub const DEFAULT_LOSS_WAIT_NS: u64 = 30_000_000_000;
 /// Packets after which a missing packet is given up that its receiver has, unless set otherwise.
 pub const DEFAULT_HOLE_PACKETS: u32 = 16;
+/// Nanoseconds after which a reset is believed, unless set otherwise.
+pub const DEFAULT_RESET_WAIT_NS: u64 = 1_000_000_000;
 /// Bytes that are held back until the roles are guessed, unless set otherwise.
 pub const DEFAULT_ROLE_BYTES: usize = 64 * 1024;
 /// Nanoseconds of silence after which a connection is given up, unless set otherwise.
@@ -39,6 +41,8 @@ pub struct FlowLimits {
     /// Packets of the connection to wait for where acknowledgements show that the receiver has
     /// what the capture misses.
     pub hole_packets: u32,
+    /// Nanoseconds to wait for packets that show that a reset was ignored.
+    pub reset_wait_ns: u64,
     /// Bytes of a direction that are held back while the roles of the peers are not known. With
     /// more, or after `hole_wait_ns`, they are guessed.
     pub role_bytes: usize,
@@ -58,6 +62,7 @@ impl Default for FlowLimits {
             hole_wait_ns: DEFAULT_HOLE_WAIT_NS,
             loss_wait_ns: DEFAULT_LOSS_WAIT_NS,
             hole_packets: DEFAULT_HOLE_PACKETS,
+            reset_wait_ns: DEFAULT_RESET_WAIT_NS,
             role_bytes: DEFAULT_ROLE_BYTES,
             idle_ns: DEFAULT_IDLE_NS,
             linger_ns: DEFAULT_LINGER_NS,

@@ -6,7 +6,7 @@
 //!                                  ├─ role          who is the client
 //!                                  ├─ stream ─┬─ assembler   one direction
 //!                                  │          └─ history
-//!                                  ├─ ending
+//!                                  ├─ ending ── reset
 //!                                  └─ delivery ── Happening
 //! ```
 
@@ -23,6 +23,7 @@ pub mod fuzz;
 mod history;
 mod limits;
 mod recency;
+mod reset;
 mod role;
 mod sequence;
 mod stream;
@@ -35,7 +36,7 @@ pub use counters::FlowCounters;
 pub use limits::{
     DEFAULT_BYTES_IN_ALL, DEFAULT_BYTES_PER_DIRECTION, DEFAULT_CONNECTIONS, DEFAULT_HOLE_PACKETS,
     DEFAULT_HOLE_WAIT_NS, DEFAULT_IDLE_NS, DEFAULT_LINGER_NS, DEFAULT_LOSS_WAIT_NS,
-    DEFAULT_ROLE_BYTES, FlowLimits,
+    DEFAULT_RESET_WAIT_NS, DEFAULT_ROLE_BYTES, FlowLimits,
 };
 pub use packet::{Flags, Packet};
 pub use table::Reassembler;

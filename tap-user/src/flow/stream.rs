@@ -43,9 +43,22 @@ struct Acknowledged {
 
 /// A packet of the connection.
 #[derive(Debug, Clone, Copy, Default)]
-struct Moment {
-    time: Time,
-    ordinal: u64,
+pub(super) struct Moment {
+    pub(super) time: Time,
+    pub(super) ordinal: u64,
+}
+
+/// How it is known where a stream begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Beginning {
+    /// By the first packet of it: another one may still turn out to lie further in front.
+    #[default]
+    Seen,
+    /// By an acknowledgement without a handshake: the bytes before it were sent, so they may
+    /// still come, the capture having mixed the order.
+    Acknowledged(Moment),
+    /// By the handshake, or it has been handed on: nothing comes before it.
+    Fixed,
 }
 
 /// The bytes that one peer sends.
@@ -53,8 +66,7 @@ struct Moment {
 pub(super) struct Stream {
     /// Position of offset 0.
     start: Option<u64>,
-    /// Offset 0 is told by the handshake or the peer, or has been handed on.
-    fixed: bool,
+    beginning: Beginning,
     /// Position of the first byte that was not handed on; `start <= next`.
     next: u64,
     /// Position behind everything that was seen, a FIN included.
@@ -85,10 +97,10 @@ pub(super) struct Fresh<'a> {
 
 impl Stream {
     /// The first byte will be the one with this sequence number.
-    pub(super) fn begin(&mut self, sequence: u32, fixed: bool) {
+    pub(super) fn begin(&mut self, sequence: u32, beginning: Beginning) {
         let position = self.widen(sequence);
         self.start = Some(position);
-        self.fixed = fixed;
+        self.beginning = beginning;
         self.next = position;
         self.highest = self.highest.max(position);
         self.renew_proof();
@@ -97,7 +109,7 @@ impl Stream {
     /// The same peer tries again with another first sequence number.
     pub(super) fn begin_again(&mut self, sequence: u32) {
         *self = Self::default();
-        self.begin(sequence, true);
+        self.begin(sequence, Beginning::Fixed);
     }
 
     pub(super) fn has_begun(&self) -> bool {
@@ -110,7 +122,19 @@ impl Stream {
 
     /// From now on, nothing may come before offset 0.
     pub(super) fn fix(&mut self) {
-        self.fixed = true;
+        self.beginning = Beginning::Fixed;
+    }
+
+    /// What was sent behind the acknowledged bytes was handed on: they come too late now.
+    pub(super) fn fix_acknowledged(&mut self) {
+        if self.awaits_beginning() {
+            self.fix();
+        }
+    }
+
+    /// Whether bytes before all that is known may still come, as they were acknowledged.
+    pub(super) fn awaits_beginning(&self) -> bool {
+        matches!(self.beginning, Beginning::Acknowledged(_))
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -236,7 +260,8 @@ impl Stream {
 
     /// As long as nothing was handed on, offset 0 may turn out to lie further in front.
     fn precede(&mut self, position: u64) {
-        if !self.fixed && position < self.next {
+        if !matches!(self.beginning, Beginning::Fixed) && position < self.next {
+            self.beginning = Beginning::Seen;
             self.start = Some(position);
             self.next = position;
         }
@@ -261,7 +286,7 @@ impl Stream {
         if let Content::Bytes(bytes) = content {
             self.history.remember(self.next, bytes);
         }
-        self.fixed = true;
+        self.fix();
         self.next = self.next.saturating_add(content.length());
         self.missed_by_receiver = false;
         self.renew_proof();
@@ -284,7 +309,7 @@ impl Stream {
     /// The FIN was handed on.
     pub(super) fn end(&mut self) {
         self.ended = true;
-        self.fixed = true;
+        self.fix();
         self.buffer.clear();
     }
 
@@ -306,10 +331,14 @@ impl Stream {
         !self.has_begun() || self.next >= end
     }
 
-    /// What is missing at the place that the stream has got to.
+    /// What is missing at the place that the stream has got to. Where the beginning is awaited,
+    /// its length is not known, and the hole is empty.
     pub(super) fn hole(&self) -> Option<Hole> {
         if self.ended || !self.has_begun() {
             return None;
+        }
+        if let Beginning::Acknowledged(Moment { time, ordinal }) = self.beginning {
+            return Some(Hole { to: self.next, proven: true, shown: (ordinal, 0), since: time });
         }
         let shown = self.buffer.first().map(|(start, chunk)| (start, chunk.arrival)).or(self.end);
         let shown = shown.filter(|(to, _)| *to >= self.next);

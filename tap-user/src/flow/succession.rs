@@ -32,7 +32,7 @@ impl Conversation {
     /// Whether a packet belongs to this connection. A SYN alone never ends an open one
     /// (anybody could send it): its peer must have acknowledged it.
     pub(super) fn belongs(&mut self, side: Side, packet: &Packet<'_>) -> Belongs {
-        if self.is_over() {
+        if self.seems_over() {
             return self.belongs_after_end(side, packet);
         }
         if let Some(handshake) = self.handshake
@@ -65,6 +65,7 @@ impl Conversation {
         let near = stream.widen(packet.sequence).abs_diff(stream.highest()) <= STRAY_DISTANCE;
         let silent = packet.payload.is_empty() && packet.cut == 0;
         match near || silent || !stream.has_begun() {
+            true if self.doubt.is_some() => Belongs::Here,
             true => Belongs::Nowhere,
             false => Belongs::Successor,
         }

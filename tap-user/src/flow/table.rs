@@ -158,8 +158,8 @@ impl Reassembler {
             Belongs::Successor => {
                 let addresses = (conversation.low, conversation.high);
                 // A closed connection took its handshake with it.
-                let handshake = conversation.handshake.filter(|_| !conversation.is_over());
-                if !conversation.is_over() {
+                let handshake = conversation.handshake.filter(|_| !conversation.seems_over());
+                if !conversation.seems_over() {
                     count(&mut self.counters.replaced);
                 }
                 self.remove(slot, handle);
@@ -281,7 +281,7 @@ impl Reassembler {
         let cost = conversation.cost() as u64;
         action(conversation, &mut context);
         self.cost = self.cost.saturating_sub(cost).saturating_add(conversation.cost() as u64);
-        let queue = if conversation.is_over() { Queue::Closed } else { Queue::Open };
+        let queue = if conversation.seems_over() { Queue::Closed } else { Queue::Open };
         self.recency.touch(index, queue);
         if let Some(at) = conversation.deadline(&context)
             && at < *scheduled

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Segment ── observer ─┬─ preamble ─ proxy_protocol   a header before everything else
+//!                      ├─ socks    a negotiation before the messages
 //!                      ├─ detect   is it HTTP at all
 //!                      ├─ stream ─ head    one direction, cut into heads
 //!                      │         └ body ─ chunked   ... and bodies
@@ -34,6 +35,7 @@ mod pairing;
 mod pending;
 mod preamble;
 mod proxy_protocol;
+mod socks;
 mod stream;
 #[cfg(test)]
 mod tests;

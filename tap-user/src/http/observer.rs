@@ -10,6 +10,7 @@ use super::input::Input;
 use super::limits::{Account, Limits, MemoryBudget};
 use super::pairing::Pairing;
 use super::preamble::{Preamble, PreambleStep};
+use super::socks::{Socks, SocksStep};
 use super::stream::{Event, Stream};
 use crate::segment::{Close, Content, Direction, GapCause, Segment, Time};
 
@@ -20,7 +21,7 @@ const IMPLAUSIBLE_TURNS: u8 = 4;
 /// Observes one TCP connection: segments in, exchanges out.
 ///
 /// ```text
-/// handle_segment ── PROXY header ── detection ── Stream (each direction) ── Pairing ── poll
+/// handle_segment ── PROXY header ── SOCKS ── detection ── Stream (each direction) ── Pairing ── poll
 /// ```
 #[derive(Debug)]
 pub struct Observer {
@@ -34,6 +35,9 @@ pub struct Observer {
     last_direction: Option<Direction>,
     /// A possible PROXY protocol header, until it is known.
     preamble: Option<Preamble>,
+    /// What stands in front of the messages on a connection to a SOCKS proxy; `None`: the client
+    /// began with something else.
+    socks: Option<Socks>,
     first_to_server: FirstBytes,
     first_to_client: FirstBytes,
     to_server: Stream,
@@ -58,6 +62,7 @@ impl Observer {
             implausible_turns: 0,
             last_direction: None,
             preamble: (!joined_mid_stream).then(Preamble::default),
+            socks: (!joined_mid_stream).then(Socks::default),
             first_to_server: FirstBytes::default(),
             first_to_client: FirstBytes::default(),
             to_server: Stream::new(Direction::ToServer, joined_mid_stream),
@@ -190,12 +195,15 @@ impl Observer {
     fn finish(&mut self) {
         self.over = true;
         self.preamble = None;
+        self.socks = None;
         self.partial.set(0);
     }
 
     fn held(&self) -> usize {
         let preamble = self.preamble.as_ref().map_or(0, |preamble| preamble.held());
-        self.to_server.held().saturating_add(self.to_client.held()).saturating_add(preamble)
+        let socks = self.socks.as_ref().map_or(0, Socks::held);
+        let streams = self.to_server.held().saturating_add(self.to_client.held());
+        streams.saturating_add(preamble).saturating_add(socks)
     }
 
     fn stream(&mut self, direction: Direction) -> &mut Stream {
@@ -224,7 +232,21 @@ impl Observer {
         }
     }
 
+    /// Passes over the negotiation with a SOCKS proxy.
+    fn pass_socks(&mut self, direction: Direction, input: &mut Input<'_>) {
+        let Some(socks) = &mut self.socks else { return };
+        match socks.read(direction, input) {
+            SocksStep::Absent => self.socks = None,
+            SocksStep::Taken => {}
+            SocksStep::Failed => self.decide(Protocol::Other),
+        }
+    }
+
     fn observe(&mut self, direction: Direction, input: &mut Input<'_>) {
+        if input.is_empty() || self.over {
+            return;
+        }
+        self.pass_socks(direction, input);
         if input.is_empty() || self.over {
             return;
         }
@@ -377,6 +399,8 @@ impl Observer {
             Protocol::Http1 if !self.aligned => {}
             Protocol::Http1 => self.protocol = Protocol::Http1,
             Protocol::Other if !self.aligned => self.note_implausible_turn(),
+            // Of what a SOCKS proxy passes on, only HTTP is of interest.
+            _ if self.socks.is_some() => self.decide(Protocol::Other),
             verdict => self.decide(verdict),
         }
     }

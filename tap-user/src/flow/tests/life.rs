@@ -17,7 +17,7 @@ fn a_connection_joined_in_the_middle_begins_with_its_first_bytes() {
 fn a_response_tells_the_roles_too() {
     let mut wire = Wire::new();
     wire.client.set_port(79);
-    wire.server(S, C, ACK, "HTTP/1.1 200 OK\r\n");
+    wire.server(S, C, ACK, "HTTP/1.1 200 OK\r\n").wait(1000);
     let opened = "0 192.0.2.1:79 > 192.0.2.2:80 opened None";
     wire.tells(&[opened, "0 < 0 HTTP/1.1 200 OK\\r\\n"]);
 }
@@ -157,13 +157,60 @@ fn a_reset_ends_the_connection() {
         RST,
         "",
     );
-    wire.tells(&[
-        "0 > 0 ask",
-        "0 > 3 1 packet_missing",
-        "0 > 4 more",
-        "0 closed by server with reset",
-    ]);
+    wire.tells(&["0 > 0 ask"]).wait(999).tells(&[]);
+    wire.wait(1).tells(&["0 > 3 1 packet_missing", "0 > 4 more", "0 closed by server with reset"]);
     wire.client(C + 9, S + 1, ACK, "late").finish().tells(&[]);
+    assert_eq!(wire.counters().stray_bytes, 4);
+}
+
+#[test]
+fn a_reset_that_its_receiver_ignored_ends_nothing() {
+    let mut wire = Wire::open();
+    wire.client(C + 1, 0, RST, "").client(C + 1, S + 1, ACK, "ask").tells(&[]);
+    wire.server(S + 1, C + 4, ACK, "").tells(&["0 > 0 ask"]);
+    wire.server(S + 1, C + 4, ACK, "answer").tells(&["0 < 0 answer"]);
+    wire.client(C + 4, S + 7, FIN, "").server(S + 7, C + 5, FIN, "");
+    wire.tells(&["0 > ended", "0 < ended", "0 closed by client"]);
+    assert_eq!((wire.counters().ignored_resets, wire.counters().resets), (1, 0));
+}
+
+#[test]
+fn what_was_under_way_when_a_reset_came_proves_nothing() {
+    let mut wire = Wire::open();
+    wire.client(C + 1, S + 1, ACK, "ask").client(C + 4, 0, RST, "").told.clear();
+    wire.server(S + 1, C + 4, ACK, "answer").client(C + 1, S + 1, ACK, "ask");
+    wire.server(S + 7, C + 4, ACK, "").server(S + 7, C + 500, ACK, "").tells(&[]);
+    wire.wait(1000).tells(&["0 closed by client with reset"]);
+    assert_eq!((wire.counters().resets, wire.counters().stray_bytes), (1, 6 + 3));
+}
+
+#[test]
+fn many_packets_behind_a_reset_prove_it() {
+    let mut wire = Wire::open();
+    wire.client(C + 1, S + 1, ACK, "ask").client(C + 4, 0, RST, "").told.clear();
+    for number in 0..17 {
+        wire.tells(&[]);
+        wire.server(S + 1 + number, C + 4, ACK, "x");
+    }
+    wire.tells(&["0 closed by client with reset"]);
+    assert_eq!((wire.reassembler.held_bytes(), wire.counters().stray_bytes), (0, 17));
+}
+
+#[test]
+fn ports_are_used_again_right_after_a_reset() {
+    let mut wire = Wire::open();
+    wire.client(C + 1, S + 1, RST, "").client(C + 9000, 0, SYN, "");
+    wire.tells(&["0 closed by client with reset"]);
+    wire.server(S + 9000, C + 9001, SYN_ACK, "").client(C + 9001, S + 9001, ACK, "ask");
+    wire.tells(&["1 192.0.2.1:40000 > 192.0.2.2:80 opened Some(5)", "1 > 0 ask"]);
+    assert_eq!((wire.counters().resets, wire.counters().replaced), (1, 0));
+}
+
+#[test]
+fn a_reset_at_the_end_of_the_file_is_believed() {
+    let mut wire = Wire::open();
+    wire.server(S + 1, C + 1, RST, "").client(C + 1, S + 1, ACK, "late").tells(&[]);
+    wire.finish().tells(&["0 closed by server with reset"]);
     assert_eq!(wire.counters().stray_bytes, 4);
 }
 
@@ -182,7 +229,7 @@ fn a_blind_reset_ends_nothing() {
 #[test]
 fn a_reset_after_a_fin_keeps_who_ended_it() {
     let mut wire = Wire::open();
-    wire.server(S + 1, C + 1, FIN, "").client(C + 1, 0, RST, "");
+    wire.server(S + 1, C + 1, FIN, "").client(C + 1, 0, RST, "").wait(1000);
     wire.tells(&["0 < ended", "0 closed by server with reset"]);
 }
 
@@ -237,9 +284,9 @@ fn ignored_connections_are_counted_until_their_end() {
 fn too_many_connections_push_out_the_closed_and_then_the_oldest() {
     let mut wire = Wire::with(FlowLimits { connections: 2, ..FlowLimits::default() });
     wire.handshake().client.set_port(40_001);
-    wire.handshake().client(C + 1, 0, RST, "").client.set_port(40_002);
+    wire.handshake().client(C + 1, 0, RST, "").wait(1000).client.set_port(40_002);
     wire.told.clear();
-    wire.handshake().tells(&["2 192.0.2.1:40002 > 192.0.2.2:80 opened Some(8)"]);
+    wire.handshake().tells(&["2 192.0.2.1:40002 > 192.0.2.2:80 opened Some(1008)"]);
     assert_eq!(wire.counters().evictions, 0);
     wire.client.set_port(40_003);
     wire.client(C, 0, SYN, "").tells(&["0 closed by nobody"]);

@@ -114,6 +114,50 @@ fn a_response_waits_for_its_request() {
 }
 
 #[test]
+fn a_response_waits_for_its_request_on_a_connection_joined_in_the_middle_too() {
+    let opened = "0 192.0.2.1:40000 > 192.0.2.2:80 opened None";
+    let mut wire = Wire::new();
+    wire.server(S + 8, C + 3, ACK, " 200 OK").server(S, C + 3, ACK, "HTTP/1.1").tells(&[]);
+    wire.client(C, S, ACK, "ask");
+    wire.tells(&[opened, "0 > 0 ask", "0 < 0 HTTP/1.1", "0 < 8  200 OK"]);
+    assert_eq!((wire.counters().holes, wire.counters().stray_bytes), (0, 0));
+}
+
+#[test]
+fn a_request_before_the_capture_is_waited_for_a_while() {
+    let opened = "0 192.0.2.1:40000 > 192.0.2.2:80 opened None";
+    let mut wire = Wire::new();
+    wire.server(S, C + 3, ACK, "HTTP/1.1").wait(999).tells(&[]);
+    wire.wait(1).tells(&[opened, "0 < 0 HTTP/1.1"]);
+    wire.client(C, S, ACK, "ask").tells(&[]);
+    wire.client(C + 3, S + 8, ACK, "again").tells(&["0 > 0 again"]);
+    assert_eq!((wire.counters().holes, wire.counters().stray_bytes), (0, 3));
+}
+
+#[test]
+fn many_packets_without_the_request_show_that_it_came_before_the_capture() {
+    let opened = "0 192.0.2.1:40000 > 192.0.2.2:80 opened None";
+    let mut wire = Wire::new();
+    wire.server(S, C + 3, ACK, "HTTP/1.1");
+    for number in 0..16 {
+        wire.tells(&[]);
+        wire.server(S + 8 + number, C + 3, ACK, "x");
+    }
+    assert_eq!(wire.told.iter().take(2).collect::<Vec<_>>(), [opened, "0 < 0 HTTP/1.1"]);
+    assert_eq!(wire.told.len(), 1 + 1 + 16);
+}
+
+#[test]
+fn a_request_waits_for_nothing_before_the_capture() {
+    let mut wire = Wire::new();
+    wire.client(C, S + 8, ACK, "GET / HTTP/1.1\r\n");
+    let opened = "0 192.0.2.1:40000 > 192.0.2.2:80 opened None";
+    wire.tells(&[opened, "0 > 0 GET / HTTP/1.1\\r\\n"]);
+    wire.server(S, C, ACK, "earlier!").tells(&[]);
+    wire.server(S + 8, C + 16, ACK, "answer").tells(&["0 < 0 answer"]);
+}
+
+#[test]
 fn a_lost_request_is_a_hole_before_its_response() {
     let mut wire = Wire::open();
     wire.server(S + 1, C + 4, ACK, "answer").client(C + 4, S + 7, ACK, "again").tells(&[]);

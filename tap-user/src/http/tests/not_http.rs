@@ -116,6 +116,77 @@ fn proxy_headers_are_read_and_count_for_nobody() {
     }
 }
 
+/// What client and server say in a negotiation with each version of SOCKS.
+const SOCKS: [(&[u8], &[u8]); 3] = [
+    (
+        b"\x05\x01\x02\x01\x04user\x06secret\x05\x01\0\x03\x0bexample.org\0\x50",
+        b"\x05\x02\x01\0\x05\0\0\x01\xc0\0\x02\x01\0\x50",
+    ),
+    (b"\x05\x01\0\x05\x01\0\x01\xc0\0\x02\x01\0\x50", b"\x05\0\x05\0\0\x01\0\0\0\0\0\0"),
+    (b"\x04\x01\0\x50\0\0\0\x01\0example.org\0", b"\0\x5a\0\0\0\0\0\0"),
+];
+
+/// A connection on which each of the turns comes in pieces of some size, the client's first.
+fn in_pieces(turns: &[&[u8]], size: usize) -> Talk {
+    let mut talk = Talk::new();
+    for (turn, direction) in turns.iter().zip([ToServer, ToClient].into_iter().cycle()) {
+        for piece in turn.chunks(size) {
+            talk.segment(direction, Content::Bytes(piece), true);
+        }
+    }
+    talk
+}
+
+#[test]
+fn negotiations_with_a_socks_proxy_are_passed_over() {
+    for (client, server) in SOCKS {
+        let eager = [&[client, GET.as_bytes()].concat(), &[server, OK2.as_bytes()].concat()];
+        let eager = eager.map(Vec::as_slice);
+        let polite = [client, server, GET.as_bytes(), OK2.as_bytes()];
+        for size in 1..=client.len() + GET.len() {
+            for turns in [&eager[..], &polite] {
+                let mut talk = in_pieces(turns, size);
+                let exchange = talk.only();
+                assert_eq!(brief(&exchange), (Some("/a".into()), Some(200), Outcome::Complete));
+                let request = exchange.request.unwrap();
+                assert_eq!((request.offset, request.head_length), (client.len() as u64, 28));
+                assert!(request.anomalies == Anomalies::NONE, "{:?}", request.anomalies);
+                assert_eq!(exchange.response.unwrap().body.bytes, b"hi");
+                assert_eq!(talk.observer.protocol(), Protocol::Http1);
+                assert_eq!(talk.budget.used(), 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn socks_without_http_behind_it_is_something_else() {
+    let (client, server) = SOCKS[1];
+    let endless = [&b"\x04\x01\0\x50\xc0\0\x02\x01"[..], &[b'x'; 2000]].concat();
+    let tls = b"\x16\x03\x01\0\x50\x01\0\0";
+    for size in [1, 3, 1000] {
+        for turns in [
+            &[client, b"\x05\xff"][..],
+            &[client, b"\x05\0\x05\x01\0\x01\0\0\0\0\0\0"],
+            &[client, OK2.as_bytes()],
+            &[client, server, tls],
+            &[client, server, b"\0\x01"],
+            &[client, server, b"", b"SSH-2.0-x\r\n"],
+            &[b"\x05\x01\x01\x01\0\0\0"],
+            &[&endless],
+        ] {
+            let mut talk = in_pieces(turns, size);
+            assert_eq!(talk.observer.protocol(), Protocol::Other, "{turns:?}");
+            assert_eq!((talk.taken(), talk.budget.used()), (vec![], 0));
+        }
+    }
+    let mut talk = Talk::new();
+    talk.client(client).gap(ToClient, 12, GapCause::PacketMissing);
+    assert_eq!(talk.observer.protocol(), Protocol::Other);
+    assert_eq!(Talk::new().client(client).observer.protocol(), Protocol::Undecided);
+    assert_eq!(Talk::new().server(server).observer.protocol(), Protocol::Other);
+}
+
 #[test]
 fn what_begins_like_a_proxy_header_keeps_its_time_and_place() {
     let mut talk = Talk::new();

@@ -398,6 +398,8 @@ fn step() -> impl Strategy<Value = Step> {
         Just("0\r\nA: b\r\n\r\n"),
         Just(" fold\r\n"),
         Just("PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n"),
+        Just("\x05\x01\0\x05\x01\0\x01abcd\0\x50"),
+        Just("\x05\0\x05\0\0\x01abcd\0\x50"),
         Just("abcdefg"),
         Just("\x16\x03\x01"),
     ];
