@@ -50,7 +50,7 @@ fn packets_and_probes_tell_the_same_exchanges() {
     // Loopback shows each packet going out and coming in; only one of them counts.
     let again = packets.total("/reassembly/retransmitted_bytes");
     assert!(again < packets.total("/bytes/seen") / 100, "totals: {}", packets.totals);
-    let (by_probes, by_packets) = (same::exchanges(&probes), same::exchanges(&packets));
+    let (by_probes, by_packets) = same::exchanges_of_both(&probes, &packets);
     assert_same(&by_probes, &by_packets);
     let whole = run.accounts.iter().filter(|account| account.given_up.is_none()).count();
     let client_legs = by_packets.keys().filter(|(leg, _)| leg == "client").count();

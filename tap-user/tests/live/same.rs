@@ -29,12 +29,28 @@ const OF_THE_PROCESS: [&str; 2] = ["process", "control_group"];
 /// Exchanges that went to their end, by leg and by the test's id of the request.
 pub(crate) type Exchanges = BTreeMap<(String, String), Vec<Value>>;
 
-/// Reads the exchanges of a tap that are not aborted.
+/// Reads what both taps recorded, apart from exchanges that either of them saw aborted: bytes that
+/// the gateway never took from its socket were on the wire all the same.
+pub(crate) fn exchanges_of_both(left: &Outcome, right: &Outcome) -> (Exchanges, Exchanges) {
+    let (mut left, mut right) = (exchanges(left), exchanges(right));
+    let is_aborted =
+        |records: &Vec<Value>| records.iter().any(|record| text(&record["outcome"]) != "complete");
+    let all = left.iter().chain(&right);
+    let aborted: Vec<_> =
+        all.filter(|(_, records)| is_aborted(records)).map(|(key, _)| key.clone()).collect();
+    for key in aborted {
+        left.remove(&key);
+        right.remove(&key);
+    }
+    (left, right)
+}
+
+/// Reads the exchanges of a tap.
 pub(crate) fn exchanges(outcome: &Outcome) -> Exchanges {
     let mut exchanges = Exchanges::new();
     for line in BufReader::new(attempt(File::open(outcome.records_path()))).lines() {
         let mut record: Value = attempt(serde_json::from_str(&attempt(line)));
-        let (Some(id), "complete") = (test_id(&record), text(&record["outcome"])) else { continue };
+        let Some(id) = test_id(&record) else { continue };
         let leg = text(&record["leg"]).to_owned();
         let joined = record["connection"]["joined_mid_stream"] == true;
         strip(&mut record, joined);
