@@ -31,6 +31,10 @@ const IPPROTO_TCP: u16 = 6;
 /// Bit of `sk_flags` that the kernel sets when the peer's FIN is in sequence (`SOCK_DONE`).
 const SOCK_DONE: u64 = 1 << 1;
 
+/// Bytes that a thread may lag behind another on the same socket. What lies further back is taken
+/// for progress: up to 4 GiB may move by calls that no tracepoint sees.
+const FURTHEST_BEHIND: u32 = 64 * 1024 * 1024;
+
 /// Sequence numbers of a TCP socket.
 #[derive(Clone, Copy)]
 pub struct Sequences {
@@ -322,12 +326,16 @@ fn catch_up(socket: Address, state: &mut Socket) {
     }
 }
 
-/// Moves a stream to where the socket says it is; returns where it was.
+/// Moves a stream to where the socket says it is; returns where it was. Another thread may have
+/// moved it further since this one looked: it never goes back.
 #[inline(always)]
 pub fn advance(stream: &mut Stream, sequence: u32) -> u64 {
     let before = stream.next;
-    stream.next = before.wrapping_add(u64::from(sequence.wrapping_sub(stream.sequence)));
-    stream.sequence = sequence;
+    let distance = sequence.wrapping_sub(stream.sequence);
+    if distance <= u32::MAX - FURTHEST_BEHIND {
+        stream.next = before.wrapping_add(u64::from(distance));
+        stream.sequence = sequence;
+    }
     before
 }
 

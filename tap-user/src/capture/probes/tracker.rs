@@ -121,6 +121,7 @@ impl Tracker {
         };
         let mut telling = Telling::new(followed, event.direction, time, &mut self.traffic, handle);
         telling.missed_up_to(event.offset);
+        telling.skip_told(event.offset);
         telling.tell(Content::Bytes(record.head), record.starts_call());
         if let Some((length, cause)) = record.gap() {
             telling.tell(Content::Gap { length, cause }, record.starts_call() && event.head == 0);
@@ -183,6 +184,8 @@ struct Telling<'a, 'b> {
     ignored: &'a mut bool,
     traffic: &'a mut Traffic,
     handle: &'a mut Handler<'b>,
+    /// Bytes of the event that were told already.
+    told: u64,
     lost_interest: bool,
 }
 
@@ -203,6 +206,7 @@ impl<'a, 'b> Telling<'a, 'b> {
             ignored: &mut followed.ignored,
             traffic,
             handle,
+            told: 0,
             lost_interest: false,
         }
     }
@@ -213,7 +217,15 @@ impl<'a, 'b> Telling<'a, 'b> {
         self.tell(Content::Gap { length, cause: GapCause::Missed }, false);
     }
 
+    /// Two threads on one socket may both have told the same place; the first word counts.
+    fn skip_told(&mut self, place: u64) {
+        self.told = self.next.saturating_sub(place);
+    }
+
     fn tell(&mut self, content: Content<'_>, at_boundary: bool) {
+        let skipped = self.told.min(content.length());
+        self.told -= skipped;
+        let content = without(content, skipped);
         let length = content.length();
         if length == 0 {
             return;
@@ -235,6 +247,19 @@ impl<'a, 'b> Telling<'a, 'b> {
 
     fn interest(&self) -> Interest {
         if self.lost_interest { Interest::Ignore } else { Interest::Keep }
+    }
+}
+
+/// Content without so many bytes of its beginning.
+fn without(content: Content<'_>, skipped: u64) -> Content<'_> {
+    match content {
+        Content::Bytes(bytes) => {
+            let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+            Content::Bytes(bytes.get(skipped..).unwrap_or_default())
+        }
+        Content::Gap { length, cause } => {
+            Content::Gap { length: length.saturating_sub(skipped), cause }
+        }
     }
 }
 
