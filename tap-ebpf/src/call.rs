@@ -1,9 +1,9 @@
 //! Which memory the running system call moved: from its number and arguments.
 
-use crate::kernel::{Address, current_task, read};
+use crate::kernel::{Address, current_task, current_thread, read};
 use crate::maps::{MULTIPLE, constant};
+use aya_ebpf::helpers::bpf_probe_read_user;
 use aya_ebpf::helpers::generated::bpf_task_pt_regs;
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_probe_read_user};
 use tap_ebpf::{DIRECTION_RECEIVED, MultipleMessages, NO_OFFSET, reason};
 
 /// Where the bytes of a call are.
@@ -199,11 +199,6 @@ fn argument_2(registers: Address) -> Option<u64> {
 #[inline(always)]
 fn argument_3(registers: Address) -> Option<u64> {
     read(registers, constant!(OFFSETS.registers_argument_3))
-}
-
-#[inline(always)]
-fn current_thread() -> u32 {
-    bpf_get_current_pid_tgid() as u32
 }
 
 /// Reads a word of the gateway's memory.

@@ -30,6 +30,8 @@ pub struct Plan {
     direction: u8,
     reason: u8,
     memory: Memory,
+    /// Another thread is in a call on the socket too.
+    pub is_overlapped: bool,
 }
 
 impl Plan {
@@ -39,7 +41,8 @@ impl Plan {
         let rest = moved - head;
         let tail = if rest < EDGE_LENGTH as u32 { rest } else { EDGE_LENGTH as u32 };
         let reason = if rest > tail { reason::BUDGET } else { reason::NONE };
-        Self { offset, length: u64::from(moved), head, tail, direction, reason, memory }
+        let length = u64::from(moved);
+        Self { offset, length, head, tail, direction, reason, memory, is_overlapped: false }
     }
 }
 
@@ -103,7 +106,11 @@ pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
         copied: 0,
         offset: plan.offset,
         skipped: 0,
-        flags: event_flag::CALL_START,
+        flags: if plan.is_overlapped {
+            event_flag::CALL_START | event_flag::OVERLAPPED
+        } else {
+            event_flag::CALL_START
+        },
         reason: plan.reason,
         look_for_rest: plan.memory.is_multiple_send,
         failed: false,

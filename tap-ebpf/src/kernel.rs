@@ -52,6 +52,12 @@ pub fn current_process() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
+/// Id of the running thread.
+#[inline(always)]
+pub fn current_thread() -> u32 {
+    bpf_get_current_pid_tgid() as u32
+}
+
 /// The running task.
 #[inline(always)]
 pub fn current_task() -> Address {

@@ -107,6 +107,8 @@ pub mod event_flag {
     pub const RESET: u8 = 16;
     /// Userspace was told that the connection is over.
     pub const CLOSE_TOLD: u8 = 32;
+    /// Another thread was in a call on the socket too: events may come out of order.
+    pub const OVERLAPPED: u8 = 64;
 }
 
 /// Bytes that the gateway read.
@@ -144,8 +146,8 @@ pub struct Stream {
     pub next: u64,
     /// The socket's own sequence number at that place.
     pub sequence: u32,
-    /// Always 0.
-    pub padding: u32,
+    /// Thread that moved bytes last.
+    pub thread: u32,
 }
 
 /// State of one socket, keyed by its address while it lives.

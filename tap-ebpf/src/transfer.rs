@@ -3,7 +3,9 @@
 use crate::call::{self, Source};
 use crate::copy::{self, Plan};
 use crate::event::{Range, emit_end, emit_gap, untold};
-use crate::kernel::{Address, current_process, current_task, pid_in_namespace, read};
+use crate::kernel::{
+    Address, current_process, current_task, current_thread, pid_in_namespace, read,
+};
 use crate::maps::{PROCESSES, VERDICT_COUNT, VERDICTS, constant, count};
 use crate::socket::{advance, is_shared, lookup_or_join, sequences};
 use tap_ebpf::{DIRECTION_RECEIVED, EDGE_LENGTH, HEAD_ALLOWANCE, Socket, reason, verdict};
@@ -39,6 +41,9 @@ pub fn try_transfer(socket: Address, result: i32, flags: i32, direction: u8) -> 
         if is_receive { (&mut state.received, now.received) } else { (&mut state.sent, now.sent) };
     let expected = advance(stream, sequence);
     let next = stream.next;
+    let thread = current_thread();
+    let is_handed_over = stream.thread != thread && stream.thread != 0;
+    stream.thread = thread;
     if is_ignored(state) {
         return None;
     }
@@ -64,7 +69,10 @@ pub fn try_transfer(socket: Address, result: i32, flags: i32, direction: u8) -> 
         }
         Source::Memory(memory) => {
             let wanted = within_budget(state, &memory, moved, direction);
-            copy::emit(&Plan::new(start, moved, wanted, direction, memory), state, process)
+            let mut plan = Plan::new(start, moved, wanted, direction, memory);
+            // Only asked where threads take turns, so that nobody else pays for it.
+            plan.is_overlapped = is_handed_over && is_shared(socket);
+            copy::emit(&plan, state, process)
         }
     }
 }

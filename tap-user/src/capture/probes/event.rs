@@ -34,6 +34,15 @@ impl<'a> Record<'a> {
         self.event.flags & event_flag::CALL_START != 0
     }
 
+    /// Why bytes before this record were not told.
+    pub(super) fn cause_of_gap_before(&self) -> GapCause {
+        if self.event.flags & event_flag::OVERLAPPED != 0 {
+            GapCause::ConcurrentCalls
+        } else {
+            GapCause::Missed
+        }
+    }
+
     /// Bytes between head and tail, and why they are missing.
     pub(super) fn gap(&self) -> Option<(u64, GapCause)> {
         let captured = u64::from(self.event.head) + u64::from(self.event.tail);

@@ -120,7 +120,7 @@ impl Tracker {
             return Interest::Keep;
         };
         let mut telling = Telling::new(followed, event.direction, time, &mut self.traffic, handle);
-        telling.missed_up_to(event.offset);
+        telling.missed_up_to(event.offset, record.cause_of_gap_before());
         telling.skip_told(event.offset);
         telling.tell(Content::Bytes(record.head), record.starts_call());
         if let Some((length, cause)) = record.gap() {
@@ -135,7 +135,7 @@ impl Tracker {
             return Interest::Keep;
         };
         let mut telling = Telling::new(followed, event.direction, time, &mut self.traffic, handle);
-        telling.missed_up_to(event.offset);
+        telling.missed_up_to(event.offset, GapCause::Missed);
         let leg = followed.connection.leg;
         handle(followed.connection.serial, Happening::Ended(direction(leg, event.direction), time))
     }
@@ -171,8 +171,10 @@ fn tell_missed(
     traffic: &mut Traffic,
     handle: &mut Handler<'_>,
 ) {
-    Telling::new(followed, DIRECTION_RECEIVED, time, traffic, handle).missed_up_to(finals.received);
-    Telling::new(followed, DIRECTION_SENT, time, traffic, handle).missed_up_to(finals.sent);
+    Telling::new(followed, DIRECTION_RECEIVED, time, traffic, handle)
+        .missed_up_to(finals.received, GapCause::Missed);
+    Telling::new(followed, DIRECTION_SENT, time, traffic, handle)
+        .missed_up_to(finals.sent, GapCause::Missed);
 }
 
 /// Telling segments of one direction of a connection.
@@ -212,9 +214,9 @@ impl<'a, 'b> Telling<'a, 'b> {
     }
 
     /// Tells a gap up to a place that lies ahead.
-    fn missed_up_to(&mut self, place: u64) {
+    fn missed_up_to(&mut self, place: u64, cause: GapCause) {
         let length = place.saturating_sub(*self.next);
-        self.tell(Content::Gap { length, cause: GapCause::Missed }, false);
+        self.tell(Content::Gap { length, cause }, false);
     }
 
     /// Two threads on one socket may both have told the same place; the first word counts.
