@@ -16,6 +16,8 @@ use crate::{build, setup, step};
 /// Size of the capture in bytes, in full and in the short form.
 const FULL_BYTES: u64 = 260_000_000;
 const SHORT_BYTES: u64 = 20_000_000;
+/// Measured too where it is present.
+const TCPFLOW: &str = "/usr/bin/tcpflow";
 /// Body cap of the measured runs: above every body in the capture.
 const BODY_CAP: &str = "1MiB";
 
@@ -36,7 +38,8 @@ pub(crate) struct ReadArguments {
 struct Row {
     name: &'static str,
     usage: Usage,
-    exchanges: u64,
+    /// What it found; `None` for a program that does not count exchanges.
+    exchanges: Option<u64>,
 }
 
 /// Makes the capture, reads it with each program, and prints the table.
@@ -61,13 +64,16 @@ pub(crate) fn run(arguments: &ReadArguments) -> Result<()> {
     let runs = if arguments.short { 1 } else { arguments.runs };
     let ours = read_with_gatetap(&gatetap, &capture.file, folder.path(), runs)?;
     ensure!(
-        ours.exchanges == capture.exchanges,
-        "gatetap found {} of {} exchanges",
+        ours.exchanges == Some(capture.exchanges),
+        "gatetap found {:?} of {} exchanges",
         ours.exchanges,
         capture.exchanges
     );
-    let theirs = read_with_tshark(&capture.file, folder.path(), runs)?;
-    print_table(&[ours, theirs], length, runs);
+    let mut rows = vec![ours, read_with_tshark(&capture.file, folder.path(), runs)?];
+    if Path::new(TCPFLOW).exists() {
+        rows.push(read_with_tcpflow(&capture.file, folder.path(), runs)?);
+    }
+    print_table(&rows, length, runs);
     Ok(())
 }
 
@@ -89,7 +95,7 @@ fn read_with_gatetap(gatetap: &Path, capture: &Path, folder: &Path, runs: u8) ->
     ensure!(number("/reassembly/hole_bytes") == Some(0), "bytes were lost: {totals}");
     ensure!(number("/reassembly/cut_bytes") == Some(0), "bytes were cut: {totals}");
     let exchanges = number("/exchanges/client").context("no number of exchanges in the totals")?;
-    Ok(Row { name: "gatetap read", usage: middle(usages)?, exchanges })
+    Ok(Row { name: "gatetap read", usage: middle(usages)?, exchanges: Some(exchanges) })
 }
 
 /// tshark with the fields of a log line only: it writes no bodies.
@@ -104,7 +110,19 @@ fn read_with_tshark(capture: &Path, folder: &Path, runs: u8) -> Result<Row> {
     let run = |_| measure::run(Command::new("sh").args(["-c", &script]));
     let usages = (0..runs.min(2)).map(run).collect::<Result<Vec<_>>>()?;
     let exchanges = fs::read_to_string(&lines)?.lines().count() as u64;
-    Ok(Row { name: "tshark (no bodies)", usage: middle(usages)?, exchanges })
+    Ok(Row { name: "tshark (no bodies)", usage: middle(usages)?, exchanges: Some(exchanges) })
+}
+
+/// tcpflow, where it is installed, writing every stream and every body into a file of its own.
+fn read_with_tcpflow(capture: &Path, folder: &Path, runs: u8) -> Result<Row> {
+    let mut usages = Vec::new();
+    for _ in 0..runs {
+        let output = tempfile::Builder::new().prefix("tcpflow-").tempdir_in(folder)?;
+        let mut command = Command::new(TCPFLOW);
+        command.args(["-q", "-e", "http", "-o"]).arg(output.path()).arg("-r").arg(capture);
+        usages.push(measure::run(&mut command)?);
+    }
+    Ok(Row { name: "tcpflow -e http", usage: middle(usages)?, exchanges: None })
 }
 
 fn middle(usages: Vec<Usage>) -> Result<Usage> {
@@ -119,10 +137,13 @@ fn print_table(rows: &[Row], bytes: u64, runs: u8) {
     );
     for Row { name, usage, exchanges } in rows {
         let seconds = usage.wall.as_secs_f64();
+        let shown = |number: Option<f64>| number.map_or("-".to_owned(), |n| format!("{n:.0}"));
+        let exchanges = exchanges.map(|exchanges| exchanges as f64);
         println!(
-            "{name:20} {exchanges:9} {:9.0} {:12.0} {seconds:9.2} {:9.2} {:10.1}",
+            "{name:20} {:>9} {:9.0} {:>12} {seconds:9.2} {:9.2} {:10.1}",
+            shown(exchanges),
             bytes as f64 / 1e6 / seconds,
-            *exchanges as f64 / seconds,
+            shown(exchanges.map(|exchanges| exchanges / seconds)),
             usage.cpu.as_secs_f64(),
             usage.peak_kib as f64 / 1024.0
         );
