@@ -261,13 +261,13 @@ fn escape_block(out: &mut Vec<u8>, block: &[u8]) {
     let mut escaped = [0; BLOCK * LONGEST_ESCAPE];
     let mut length = 0;
     for &byte in block {
-        let escape = &ESCAPES[usize::from(byte)];
+        let place = usize::from(byte);
         // Always the longest copy, because its length is then known to the compiler; what is too
         // much is overwritten by the next.
-        if let Some(place) = escaped.get_mut(length..length + LONGEST_ESCAPE) {
-            place.copy_from_slice(&escape.bytes);
+        if let Some(free) = escaped.get_mut(length..).and_then(<[u8]>::first_chunk_mut) {
+            *free = ESCAPES[place];
         }
-        length += usize::from(escape.length);
+        length += usize::from(LENGTHS[place]);
     }
     out.extend_from_slice(escaped.get(..length).unwrap_or_default());
 }
@@ -280,15 +280,9 @@ const fn needs_escape(byte: u8) -> bool {
 /// Bytes of `\u0000`, with room up to a power of two.
 const LONGEST_ESCAPE: usize = 8;
 
-/// What stands for a byte inside a string.
-#[derive(Clone, Copy)]
-struct Escape {
-    bytes: [u8; LONGEST_ESCAPE],
-    length: u8,
-}
-
-static ESCAPES: [Escape; 256] = {
-    let mut table = [Escape { bytes: [0; LONGEST_ESCAPE], length: 0 }; 256];
+/// What stands for each byte inside a string; the rest of an entry is 0.
+static ESCAPES: [[u8; LONGEST_ESCAPE]; 256] = {
+    let mut table = [[0; LONGEST_ESCAPE]; 256];
     let mut byte = 0;
     while byte < 256 {
         table[byte] = escape_of(byte as u8);
@@ -297,7 +291,22 @@ static ESCAPES: [Escape; 256] = {
     table
 };
 
-const fn escape_of(byte: u8) -> Escape {
+/// How many bytes that is.
+static LENGTHS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match ESCAPES[byte] {
+            [b'\\', b'u', ..] => 6,
+            [b'\\', ..] => 2,
+            _ => 1,
+        };
+        byte += 1;
+    }
+    table
+};
+
+const fn escape_of(byte: u8) -> [u8; LONGEST_ESCAPE] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let letter = match byte {
         b'\n' => b'n',
@@ -307,11 +316,11 @@ const fn escape_of(byte: u8) -> Escape {
     };
     let (high, low) = (DIGITS[(byte >> 4) as usize], DIGITS[(byte & 15) as usize]);
     if !needs_escape(byte) {
-        Escape { bytes: [byte, 0, 0, 0, 0, 0, 0, 0], length: 1 }
+        [byte, 0, 0, 0, 0, 0, 0, 0]
     } else if letter != byte || byte >= 0x20 {
-        Escape { bytes: [b'\\', letter, 0, 0, 0, 0, 0, 0], length: 2 }
+        [b'\\', letter, 0, 0, 0, 0, 0, 0]
     } else {
-        Escape { bytes: [b'\\', b'u', b'0', b'0', high, low, 0, 0], length: 6 }
+        [b'\\', b'u', b'0', b'0', high, low, 0, 0]
     }
 }
 
