@@ -1,6 +1,7 @@
 //! Times and sizes with their units.
 
 use super::error::InvalidSink;
+use crate::units::{parse_duration, parse_size};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -17,17 +18,8 @@ pub(super) enum Size {
 
 /// A duration with its unit, as `500ms`, `10s` or `1m`.
 pub(super) fn parse_timeout(text: &str) -> Result<Duration, InvalidSink> {
-    text.parse::<jiff::SignedDuration>()
-        .ok()
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| {
-            InvalidSink::value(
-                "timeout",
-                text,
-                "use a positive time with its unit, as 500ms or 10s",
-            )
-        })
+    let allowed = "use a positive time with its unit, as 500ms or 10s";
+    parse_duration(text).ok_or_else(|| InvalidSink::value("timeout", text, allowed))
 }
 
 impl Size {
@@ -43,18 +35,4 @@ impl Size {
             .filter(|&bytes| bytes >= LEAST_QUEUE_BYTES)
             .ok_or_else(|| InvalidSink::value("queue", &written, Self::ALLOWED))
     }
-}
-
-/// A number of bytes, with `KiB`, `MiB` or `GiB` behind it or nothing.
-fn parse_size(text: &str) -> Option<u64> {
-    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(end)?;
-    let unit: u64 = match unit {
-        "" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit)
 }
