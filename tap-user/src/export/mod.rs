@@ -21,7 +21,6 @@ pub use sink::{InvalidSink, SinkSpecification, StartError, Target};
 pub use totals::{Dropped, SinkTotals};
 
 use crate::gateway::Observation;
-use crate::policy::Redaction;
 use bytes::Bytes;
 use sink::RunningSink;
 use std::sync::atomic::AtomicBool;
@@ -32,7 +31,6 @@ use tokio::time::Instant;
 /// Writes records and hands them to sinks.
 #[derive(Debug)]
 pub struct Exporter {
-    redaction: Redaction,
     sinks: Vec<RunningSink>,
     scratch: Vec<u8>,
 }
@@ -43,16 +41,12 @@ impl Exporter {
     /// # Errors
     /// A file cannot be opened, or standard output is closed. A collector that cannot be reached
     /// is no error: the sink keeps trying.
-    pub fn start(
-        runtime: &Handle,
-        sinks: Vec<SinkSpecification>,
-        redaction: Redaction,
-    ) -> Result<Self, StartError> {
+    pub fn start(runtime: &Handle, sinks: Vec<SinkSpecification>) -> Result<Self, StartError> {
         let sinks = sinks
             .into_iter()
             .map(|sink| RunningSink::start(runtime, sink))
             .collect::<Result<_, _>>()?;
-        Ok(Self { redaction, sinks, scratch: Vec::new() })
+        Ok(Self { sinks, scratch: Vec::new() })
     }
 
     /// Hands the exchange to every sink whose format carries its leg. Never blocks.
@@ -81,7 +75,7 @@ impl Exporter {
 
     fn serialize(&mut self, format: Format, observation: &Observation) -> Bytes {
         self.scratch.clear();
-        format.write(observation, &self.redaction, &mut self.scratch);
+        format.write(observation, &mut self.scratch);
         Bytes::copy_from_slice(&self.scratch)
     }
 
