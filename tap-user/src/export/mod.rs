@@ -17,7 +17,10 @@ mod sink;
 mod totals;
 
 pub use format::{Format, UnknownFormat};
-pub use sink::{InvalidSink, SinkSpecification, StartError, Target};
+pub use sink::{
+    Destination, FileSettings, SinkSettings, SinkSpecification, StartError, StdoutSettings,
+    TcpSettings,
+};
 pub use totals::{Dropped, SinkTotals};
 
 use crate::gateway::Observation;

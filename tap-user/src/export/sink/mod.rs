@@ -10,7 +10,10 @@ mod specification;
 mod stdout;
 mod tcp;
 
-pub use specification::{InvalidSink, SinkSpecification, Target};
+pub use file::FileSettings;
+pub use specification::{Destination, SinkSettings, SinkSpecification};
+pub use stdout::StdoutSettings;
+pub use tcp::TcpSettings;
 
 use super::format::Format;
 use super::totals::{Counters, SinkTotals};
@@ -88,23 +91,23 @@ impl RunningSink {
         runtime: &Handle,
         specification: SinkSpecification,
     ) -> Result<Self, StartError> {
-        let SinkSpecification { target, format, queue_bytes } = specification;
-        let counters = Arc::new(Counters::new(target.to_string()));
+        let SinkSpecification { name, destination, format, queue_bytes } = specification;
+        let counters = Arc::new(Counters::new(name));
         let (queue, records) = mpsc::unbounded_channel();
         let (end, ending) = watch::channel(None);
         let shared = Arc::clone(&counters);
-        let task = match target {
-            Target::Stdout => {
+        let task = match destination {
+            Destination::Stdout(_) => {
                 let sink = StdoutSink::new().map_err(StartError::Stdout)?;
                 runtime.spawn(Driver::new(sink, records, shared).run(ending))
             }
-            Target::File { path } => {
+            Destination::File(FileSettings { path }) => {
                 let sink =
                     FileSink::new(&path).map_err(|source| StartError::File { path, source })?;
                 runtime.spawn(Driver::new(sink, records, shared).run(ending))
             }
-            Target::Tcp { host, port, timeout } => {
-                let sink = TcpSink::new(host, port, timeout);
+            Destination::Tcp(settings) => {
+                let sink = TcpSink::new(settings);
                 runtime.spawn(Driver::new(sink, records, shared).run(ending))
             }
         };

@@ -1,5 +1,9 @@
 //! A file that records are appended to.
 
+pub(super) mod settings;
+
+pub use settings::FileSettings;
+
 use super::{Sink, descriptor};
 use bytes::Bytes;
 use std::fs::{File, OpenOptions};

@@ -1,5 +1,9 @@
 //! Standard output.
 
+pub(super) mod settings;
+
+pub use settings::StdoutSettings;
+
 use super::{Sink, descriptor};
 use bytes::Bytes;
 use std::fs::File;

@@ -1,5 +1,9 @@
 //! A collector that takes records on a TCP connection.
 
+pub(super) mod settings;
+
+pub use settings::TcpSettings;
+
 use super::Sink;
 use bytes::Bytes;
 use std::io::{self, IoSlice};
@@ -21,8 +25,9 @@ pub(super) struct TcpSink {
 impl TcpSink {
     /// `timeout` bounds connecting, name resolution included, and each wait for the collector
     /// to take more.
-    pub(super) fn new(host: String, port: u16, timeout: Duration) -> Self {
-        Self { host, port, timeout, stream: None }
+    pub(super) fn new(settings: TcpSettings) -> Self {
+        let TcpSettings { host, port, timeout } = settings;
+        Self { host, port: port.number(), timeout: timeout.0, stream: None }
     }
 }
 
