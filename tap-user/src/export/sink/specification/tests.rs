@@ -110,7 +110,7 @@ fn problems_of_yaml_name_line_and_key() {
         let settings = read::<SinkSettings>(&node);
         let problem = settings.and_then(|settings| settings.resolve()).unwrap_err();
         let line = node.line_of(problem.key());
-        format!("{}\n  {}", yaml.replace('\n', "\n"), problem.or_at(line))
+        format!("{}\n  {}", yaml, problem.or_at(line))
     })
     .to_vec();
     insta::assert_snapshot!(problems.join("\n"));
