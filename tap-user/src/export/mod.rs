@@ -19,7 +19,10 @@ mod totals;
 
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
-pub use sink::{InvalidSink, Retry, SinkSpecification, StartError, Target};
+pub use sink::{
+    Destination, FileSettings, Retry, RetrySettings, SinkSettings, SinkSpecification, StartError,
+    StdoutSettings, TcpSettings,
+};
 pub use totals::{Dropped, SinkTotals};
 
 use crate::gateway::Observation;
