@@ -67,12 +67,12 @@ impl<'a> ShownBody<'a> {
 
     /// Bytes of the body, as coded, that the record stands for.
     pub(super) fn captured(&self) -> usize {
-        if self.content.decoded.is_some() { self.body.bytes.len() } else { self.length }
+        if self.is_decoded() { self.body.bytes.len() } else { self.length }
     }
 
     /// Bytes of content that the record stands for, where codings were undone.
     pub(super) fn decoded_length(&self) -> Option<usize> {
-        self.content.decoded.is_some().then_some(self.length)
+        self.is_decoded().then_some(self.length)
     }
 
     /// The charset that the text was in, if not UTF-8.
@@ -86,6 +86,22 @@ impl<'a> ShownBody<'a> {
     /// The content as far as it is here, in its own charset.
     pub(super) fn bytes(&self) -> &'a [u8] {
         self.content.decoded.as_deref().unwrap_or(&self.body.bytes)
+    }
+
+    /// Whether what is here may be shorter than the message for no other reason than that the tap
+    /// lost something: bytes, or the memory to keep them.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.body.lost != 0 || self.body.memory_limited
+    }
+
+    /// Whether what is here is all of the content.
+    pub(super) fn is_whole(&self) -> bool {
+        self.body.is_whole() && !self.content.truncated
+    }
+
+    /// Whether codings were undone.
+    pub(super) fn is_decoded(&self) -> bool {
+        self.content.decoded.is_some()
     }
 
     /// Whether it is known that there is no content at all.

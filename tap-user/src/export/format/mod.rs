@@ -1,15 +1,19 @@
 //! Record formats: an observation in, the bytes of one record out. One file per format; what
-//! formats share stands in `body`, `facts`, `pairs`, `tap` and `url`. `docs/record.md` tells every key.
+//! formats share stands in `body`, `facts`, `joined`, `message`, `pairs`, `tap` and `url`. `docs/record.md` tells every key.
 
 mod body;
 mod facts;
 mod indented;
+mod joined;
 mod kong;
 mod line;
+mod message;
 mod native;
 mod pairs;
+mod runscope;
 mod tap;
 mod tcp_body_log;
+mod traceable;
 mod url;
 
 use crate::gateway::Observation;
@@ -17,6 +21,7 @@ use crate::policy::Redaction;
 use crate::segment::Leg;
 use std::fmt;
 use std::str::FromStr;
+use traceable::Marks;
 
 /// What a record looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,8 +30,17 @@ pub enum Format {
     Native,
     /// The record of Kong's `tcp-log` plugin with bodies.
     Kong,
-    /// The record of the `tcp-body-log` plugin (that is Runscope's message).
+    /// The record of the `tcp-body-log` plugin (that is Runscope's message), with its id and with
+    /// what gatetap has to say of it.
     TcpBodyLog,
+    /// The same with the plugin's own keys only.
+    TcpBodyLogStrict,
+    /// The message of Kong's former `runscope` plugin, with its id.
+    Runscope,
+    /// What Traceable's agents take.
+    Traceable,
+    /// The same, bodies marked that are not there as a whole.
+    TraceableMarked,
     /// A line for people.
     Line,
     /// The same in colours.
@@ -37,13 +51,25 @@ pub enum Format {
 
 impl Format {
     /// The formats for programs: one JSON object a record.
-    pub const RECORDS: [Self; 3] = [Self::Native, Self::Kong, Self::TcpBodyLog];
-
-    /// All formats.
-    pub const ALL: [Self; 6] = [
+    pub const RECORDS: [Self; 7] = [
         Self::Native,
         Self::Kong,
         Self::TcpBodyLog,
+        Self::TcpBodyLogStrict,
+        Self::Runscope,
+        Self::Traceable,
+        Self::TraceableMarked,
+    ];
+
+    /// All formats.
+    pub const ALL: [Self; 10] = [
+        Self::Native,
+        Self::Kong,
+        Self::TcpBodyLog,
+        Self::TcpBodyLogStrict,
+        Self::Runscope,
+        Self::Traceable,
+        Self::TraceableMarked,
         Self::Line,
         Self::ColouredLine,
         Self::Indented,
@@ -56,6 +82,10 @@ impl Format {
             Self::Native => "native",
             Self::Kong => "kong",
             Self::TcpBodyLog => "tcp-body-log",
+            Self::TcpBodyLogStrict => "tcp-body-log-strict",
+            Self::Runscope => "runscope",
+            Self::Traceable => "traceable",
+            Self::TraceableMarked => "traceable-marked",
             Self::Line => "line",
             Self::ColouredLine => "coloured-line",
             Self::Indented => "indented",
@@ -68,15 +98,38 @@ impl Format {
     pub fn carries(self, leg: Leg) -> bool {
         match self {
             Self::Native | Self::Line | Self::ColouredLine | Self::Indented => true,
-            Self::Kong | Self::TcpBodyLog => leg == Leg::Client,
+            Self::Kong
+            | Self::TcpBodyLog
+            | Self::TcpBodyLogStrict
+            | Self::Runscope
+            | Self::Traceable
+            | Self::TraceableMarked => leg == Leg::Client,
         }
+    }
+
+    /// Whether its readers get an exchange only once, at its end: these formats have no place to
+    /// say that a record comes again.
+    #[must_use]
+    pub fn waits_for_the_end(self) -> bool {
+        match self {
+            Self::TcpBodyLogStrict | Self::Runscope | Self::Traceable | Self::TraceableMarked => {
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it has nothing to show of an exchange whose request was not seen.
+    #[must_use]
+    pub fn needs_the_request(self) -> bool {
+        matches!(self, Self::Traceable | Self::TraceableMarked)
     }
 
     /// What ends each record.
     #[must_use]
     pub fn terminator(self) -> &'static [u8] {
         match self {
-            Self::TcpBodyLog => b"\r\n",
+            Self::TcpBodyLog | Self::TcpBodyLogStrict => b"\r\n",
             _ => b"\n",
         }
     }
@@ -88,6 +141,12 @@ impl Format {
             Self::Native => native::write(observation, redaction, out),
             Self::Kong => kong::write(observation, redaction, out),
             Self::TcpBodyLog => tcp_body_log::write(observation, redaction, out),
+            Self::TcpBodyLogStrict => tcp_body_log::write_strict(observation, redaction, out),
+            Self::Runscope => runscope::write(observation, redaction, out),
+            Self::Traceable => traceable::write(observation, redaction, Marks::None, out),
+            Self::TraceableMarked => {
+                traceable::write(observation, redaction, Marks::Truncated, out);
+            }
             Self::Line => line::write(observation, false, out),
             Self::ColouredLine => line::write(observation, true, out),
             Self::Indented => indented::write(observation, redaction, out),
@@ -104,7 +163,8 @@ impl fmt::Display for Format {
 
 /// The name of a format is none of those there are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("format \"{0}\" is unknown: use native, kong, tcp-body-log, line or indented")]
+#[error("format \"{0}\" is unknown: use native, kong, tcp-body-log, tcp-body-log-strict, runscope, \
+     traceable, traceable-marked, line or indented")]
 pub struct UnknownFormat(String);
 
 impl FromStr for Format {
