@@ -5,6 +5,7 @@ use crate::export::Exporter;
 use crate::gateway::Correlator;
 use crate::http::content::Contents;
 use crate::http::{Limits, MemoryBudget, Observer, Protocol};
+use crate::policy::Redaction;
 use crate::segment::{Close, Connection, Happening, Interest, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ struct Output {
     /// Bytes of each decoded body that records carry: as many as are captured of a body.
     content_cap: u64,
     correlator: Correlator,
+    redaction: Redaction,
     exporter: Exporter,
     exchanges: Exchanges,
     patience: Patience,
@@ -53,12 +55,13 @@ impl Pipeline {
         limits: Limits,
         budget: MemoryBudget,
         correlator: Correlator,
+        redaction: Redaction,
         exporter: Exporter,
         patience: Patience,
     ) -> Self {
         let content_cap = limits.body_cap;
         let exchanges = Exchanges::default();
-        let output = Output { content_cap, correlator, exporter, exchanges, patience };
+        let output = Output { content_cap, correlator, redaction, exporter, exchanges, patience };
         Self { limits, budget, observed: BTreeMap::new(), output, protocols: BTreeMap::new() }
     }
 
@@ -194,6 +197,7 @@ impl Output {
             self.exchanges.count(&observed.connection, &exchange);
             let mut observation = self.correlator.identify(&observed.connection, exchange);
             observation.contents = Contents::new(self.content_cap);
+            self.redaction.redact(&mut observation);
             match &self.patience {
                 Patience::None => self.exporter.export(&observation),
                 Patience::Until(hurry) => self.exporter.export_waiting(&observation, hurry),

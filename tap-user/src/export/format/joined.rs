@@ -3,7 +3,6 @@
 
 use crate::export::json::Object;
 use crate::http::Headers;
-use crate::policy::Redaction;
 
 /// Stands between the values of a repeated name.
 const SEPARATOR: char = ';';
@@ -15,10 +14,10 @@ pub(super) struct Joined(Vec<(String, String)>);
 
 impl Joined {
     /// All header fields.
-    pub(super) fn of_headers(headers: &Headers, redaction: &Redaction) -> Self {
+    pub(super) fn of_headers(headers: &Headers) -> Self {
         let mut joined = Self::default();
         for (name, value) in headers.iter() {
-            joined.push(name, redaction.shown(name, value));
+            joined.push(name, value);
         }
         joined
     }

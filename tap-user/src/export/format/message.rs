@@ -7,17 +7,18 @@ use super::url::Url;
 use crate::export::json::{Object, Seconds, Shown};
 use crate::gateway::Observation;
 use crate::http::{Exchange, Request, Response};
-use crate::policy::Redaction;
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
-/// What is shown of a body of which bytes were lost.
+/// Whether the record says elsewhere what its bodies lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Damaged {
-    /// What there is: the record says elsewhere what it lacks.
-    Shown,
-    /// Nothing: the record has no place to say so, and a body is never shorter without a sign.
-    LeftOut,
+pub(super) enum Elsewhere {
+    /// It does: of a body of which bytes were lost it shows what there is.
+    Said,
+    /// It has no place for that. A body of which bytes were lost is left out, so that none is
+    /// shorter without a sign, and one that is kept back is the empty string, as the plugin has it
+    /// that is told not to log bodies.
+    NotSaid,
 }
 
 /// Writes the members `request` and `response`, each where it was seen.
@@ -25,21 +26,19 @@ pub(super) fn write(
     object: &mut Object<'_>,
     observation: &Observation,
     bodies: &Bodies<'_>,
-    redaction: &Redaction,
-    damaged: Damaged,
+    elsewhere: Elsewhere,
 ) {
     let exchange = &observation.exchange;
-    let is_shown = |shown: &&ShownBody<'_>| damaged == Damaged::Shown || !shown.is_damaged();
     if let Some(request) = &exchange.request {
         let url = Url::of(request, observation.connection.server);
         object.object("request", |object| {
             object.optional("url", url);
-            write_request(object, request, bodies.request.as_ref().filter(is_shown), redaction);
+            write_request(object, request, bodies.request.as_ref(), elsewhere);
         });
     }
     if let Some(response) = &exchange.response {
         object.object("response", |object| {
-            write_response(object, response, bodies.response.as_ref().filter(is_shown), redaction);
+            write_response(object, response, bodies.response.as_ref(), elsewhere);
             write_response_times(object, response, exchange);
         });
     }
@@ -49,13 +48,11 @@ fn write_request(
     object: &mut Object<'_>,
     request: &Request,
     shown: Option<&ShownBody<'_>>,
-    redaction: &Redaction,
+    elsewhere: Elsewhere,
 ) {
     object.field("method", request.method.as_str());
-    object.object("headers", |object| {
-        Pairs::of_headers(&request.headers, redaction).write(object);
-    });
-    shown.iter().for_each(|shown| shown.write_with_encoding(object));
+    object.object("headers", |object| Pairs::of_headers(&request.headers).write(object));
+    shown.iter().for_each(|shown| write_body(object, shown, elsewhere));
     object.field("timestamp", Seconds(request.first_byte.unix_ns));
     object.object("form", |object| {
         if let Some(shown) = shown.filter(|_| is_form(request)) {
@@ -73,18 +70,24 @@ fn write_response(
     object: &mut Object<'_>,
     response: &Response,
     shown: Option<&ShownBody<'_>>,
-    redaction: &Redaction,
+    elsewhere: Elsewhere,
 ) {
     object.field("status", response.status);
-    object.object("headers", |object| {
-        Pairs::of_headers(&response.headers, redaction).write(object);
-    });
+    object.object("headers", |object| Pairs::of_headers(&response.headers).write(object));
     object.field("size_bytes", Shown(response.body.wire_length));
     // The plugin joins the pieces of the body: of none, that is the empty string.
     if shown.is_some_and(ShownBody::is_empty) {
         object.field("body", "");
     }
-    shown.iter().for_each(|shown| shown.write_with_encoding(object));
+    shown.iter().for_each(|shown| write_body(object, shown, elsewhere));
+}
+
+fn write_body(object: &mut Object<'_>, shown: &ShownBody<'_>, elsewhere: Elsewhere) {
+    match elsewhere {
+        Elsewhere::NotSaid if shown.is_withheld() => object.field("body", ""),
+        Elsewhere::NotSaid if shown.is_damaged() => {}
+        _ => shown.write_with_encoding(object),
+    }
 }
 
 fn write_response_times(object: &mut Object<'_>, response: &Response, exchange: &Exchange) {

@@ -17,7 +17,7 @@ mod traceable;
 mod url;
 
 use crate::gateway::Observation;
-use crate::policy::Redaction;
+use crate::http::{Exchange, Outcome};
 use crate::segment::Leg;
 use std::fmt;
 use std::str::FromStr;
@@ -107,22 +107,25 @@ impl Format {
         }
     }
 
-    /// Whether its readers get an exchange only once, at its end: these formats have no place to
-    /// say that a record comes again.
-    #[must_use]
-    pub fn waits_for_the_end(self) -> bool {
-        match self {
-            Self::TcpBodyLogStrict | Self::Runscope | Self::Traceable | Self::TraceableMarked => {
-                true
-            }
-            _ => false,
+    /// Whether there is a record of that exchange in this format.
+    pub(super) fn room_for(self, exchange: &Exchange) -> Room {
+        let can_say_so = matches!(
+            self,
+            Self::Native
+                | Self::Kong
+                | Self::TcpBodyLog
+                | Self::Line
+                | Self::ColouredLine
+                | Self::Indented
+        );
+        let needs_request = matches!(self, Self::Traceable | Self::TraceableMarked);
+        if exchange.outcome == Outcome::Ongoing && !can_say_so {
+            Room::AtItsEnd
+        } else if exchange.request.is_none() && needs_request {
+            Room::Never
+        } else {
+            Room::Now
         }
-    }
-
-    /// Whether it has nothing to show of an exchange whose request was not seen.
-    #[must_use]
-    pub fn needs_the_request(self) -> bool {
-        matches!(self, Self::Traceable | Self::TraceableMarked)
     }
 
     /// What ends each record.
@@ -136,23 +139,34 @@ impl Format {
 
     /// Appends one record and the terminator; the formats for programs are a JSON object on one
     /// line.
-    pub fn write(self, observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
+    pub fn write(self, observation: &Observation, out: &mut Vec<u8>) {
         match self {
-            Self::Native => native::write(observation, redaction, out),
-            Self::Kong => kong::write(observation, redaction, out),
-            Self::TcpBodyLog => tcp_body_log::write(observation, redaction, out),
-            Self::TcpBodyLogStrict => tcp_body_log::write_strict(observation, redaction, out),
-            Self::Runscope => runscope::write(observation, redaction, out),
-            Self::Traceable => traceable::write(observation, redaction, Marks::None, out),
+            Self::Native => native::write(observation, out),
+            Self::Kong => kong::write(observation, out),
+            Self::TcpBodyLog => tcp_body_log::write(observation, out),
+            Self::TcpBodyLogStrict => tcp_body_log::write_strict(observation, out),
+            Self::Runscope => runscope::write(observation, out),
+            Self::Traceable => traceable::write(observation, Marks::None, out),
             Self::TraceableMarked => {
-                traceable::write(observation, redaction, Marks::Truncated, out);
+                traceable::write(observation, Marks::Truncated, out);
             }
             Self::Line => line::write(observation, false, out),
             Self::ColouredLine => line::write(observation, true, out),
-            Self::Indented => indented::write(observation, redaction, out),
+            Self::Indented => indented::write(observation, out),
         }
         out.extend_from_slice(self.terminator());
     }
+}
+
+/// Whether a format has room for an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It has.
+    Now,
+    /// Only when it has ended: nothing in the record could say that it comes again.
+    AtItsEnd,
+    /// Its request was not seen, and a record is nothing without one.
+    Never,
 }
 
 impl fmt::Display for Format {
@@ -163,8 +177,10 @@ impl fmt::Display for Format {
 
 /// The name of a format is none of those there are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("format \"{0}\" is unknown: use native, kong, tcp-body-log, tcp-body-log-strict, runscope, \
-     traceable, traceable-marked, line or indented")]
+#[error(
+    "format \"{0}\" is unknown: use native, kong, tcp-body-log, tcp-body-log-strict, runscope, \
+     traceable, traceable-marked, line or indented"
+)]
 pub struct UnknownFormat(String);
 
 impl FromStr for Format {

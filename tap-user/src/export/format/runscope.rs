@@ -2,17 +2,16 @@
 //! Runscope's API has a place for: `body_encoding`, and the record's id as `unique_identifier`.
 
 use super::body::Bodies;
-use super::message::{self, Damaged};
+use super::message::{self, Elsewhere};
 use crate::export::json::object;
 use crate::export::record::delivery_id;
 use crate::gateway::Observation;
-use crate::policy::Redaction;
 
 /// Appends the record without its terminator.
-pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
+pub(super) fn write(observation: &Observation, out: &mut Vec<u8>) {
     let bodies = Bodies::of(observation);
     object(out, |object| {
-        message::write(object, observation, &bodies, redaction, Damaged::LeftOut);
+        message::write(object, observation, &bodies, Elsewhere::NotSaid);
         object.field("unique_identifier", &*delivery_id(observation));
     });
 }

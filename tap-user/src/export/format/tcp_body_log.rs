@@ -2,27 +2,24 @@
 //! what is gatetap's own stands under the one key `tap`. The strict variant has neither.
 
 use super::body::Bodies;
-use super::message::{self, Damaged};
+use super::message::{self, Elsewhere};
 use super::tap;
 use crate::export::json::object;
 use crate::export::record::delivery_id;
 use crate::gateway::Observation;
-use crate::policy::Redaction;
 
 /// Appends the record without its terminator.
-pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
+pub(super) fn write(observation: &Observation, out: &mut Vec<u8>) {
     let bodies = Bodies::of(observation);
     object(out, |object| {
-        message::write(object, observation, &bodies, redaction, Damaged::Shown);
+        message::write(object, observation, &bodies, Elsewhere::Said);
         object.field("unique_identifier", &*delivery_id(observation));
         tap::write(object, observation, &bodies, tap::CorrelationId::Here);
     });
 }
 
 /// Appends the record with the plugin's own keys only, without its terminator.
-pub(super) fn write_strict(observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
+pub(super) fn write_strict(observation: &Observation, out: &mut Vec<u8>) {
     let bodies = Bodies::of(observation);
-    object(out, |object| {
-        message::write(object, observation, &bodies, redaction, Damaged::LeftOut);
-    });
+    object(out, |object| message::write(object, observation, &bodies, Elsewhere::NotSaid));
 }

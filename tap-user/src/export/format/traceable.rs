@@ -10,7 +10,6 @@ use super::url::{self, SCHEME};
 use crate::export::json::{Base64, Lossy, Object, Shown, Value, milliseconds, object};
 use crate::gateway::Observation;
 use crate::http::{Headers, Request, Response};
-use crate::policy::Redaction;
 
 /// Bytes of a body that are sent at most: the agent's own limit.
 const BODY_LIMIT: usize = 131_072;
@@ -33,12 +32,7 @@ pub(super) enum Marks {
 }
 
 /// Appends the record without its terminator. There is none of an exchange without request.
-pub(super) fn write(
-    observation: &Observation,
-    redaction: &Redaction,
-    marks: Marks,
-    out: &mut Vec<u8>,
-) {
+pub(super) fn write(observation: &Observation, marks: Marks, out: &mut Vec<u8>) {
     let bodies = Bodies::of(observation);
     let response = observation.exchange.response.as_ref();
     object(out, |object| {
@@ -46,13 +40,13 @@ pub(super) fn write(
         object.field("request_timestamp_in_ms", milliseconds(request.first_byte.unix_ns));
         let body = ContentOf { headers: &request.headers, shown: bodies.request.as_ref(), marks };
         object.object("request", |object| {
-            write_request(object, observation, request, &body, redaction);
+            write_request(object, observation, request, &body);
         });
         object.object("response", |object| {
             if let Some(response) = response {
                 let shown = bodies.response.as_ref();
                 let body = ContentOf { headers: &response.headers, shown, marks };
-                write_response(object, response, &body, redaction);
+                write_response(object, response, &body);
             } else {
                 object.object("headers", |_| {});
                 object.field("body", Null);
@@ -70,12 +64,11 @@ fn write_request(
     observation: &Observation,
     request: &Request,
     body: &ContentOf<'_>,
-    redaction: &Redaction,
 ) {
     let client = observation.connection.client;
     object.field("method", request.method.as_str());
     object.object("headers", |object| {
-        body.headers(redaction).without("host").write(object);
+        body.headers().without("host").write(object);
     });
     object.field("scheme", Lossy(scheme(request)));
     object.field("path", Lossy(path(&request.target)));
@@ -87,14 +80,9 @@ fn write_request(
     object.optional("truncated", (body.marks == Marks::Truncated).then_some(cut));
 }
 
-fn write_response(
-    object: &mut Object<'_>,
-    response: &Response,
-    body: &ContentOf<'_>,
-    redaction: &Redaction,
-) {
+fn write_response(object: &mut Object<'_>, response: &Response, body: &ContentOf<'_>) {
     object.object("headers", |object| {
-        let mut headers = body.headers(redaction);
+        let mut headers = body.headers();
         if is_grpc(response) {
             let status = response.body.trailers.get(GRPC_STATUS);
             status.iter().for_each(|status| headers.push(GRPC_STATUS.as_bytes(), status));
@@ -106,7 +94,7 @@ fn write_response(
 
 /// Whether it goes on behind what an agent gets of it.
 fn is_cut(shown: &ShownBody<'_>) -> bool {
-    !shown.is_whole() || shown.bytes().len() > BODY_LIMIT
+    !shown.is_whole || shown.bytes().len() > BODY_LIMIT
 }
 
 fn status_code(response: &Response) -> u16 {
@@ -168,9 +156,9 @@ struct ContentOf<'a> {
 
 impl ContentOf<'_> {
     /// The header fields that fit the body as it is shown.
-    fn headers(&self, redaction: &Redaction) -> Joined {
-        let headers = Joined::of_headers(self.headers, redaction);
-        let is_decoded = self.shown.is_some_and(ShownBody::is_decoded);
+    fn headers(&self) -> Joined {
+        let headers = Joined::of_headers(self.headers);
+        let is_decoded = self.shown.is_some_and(|shown| shown.decoded_length().is_some());
         if is_decoded { headers.without("content-encoding") } else { headers }
     }
 

@@ -8,16 +8,22 @@ mod descriptor;
 mod driver;
 mod failure;
 mod file;
+mod http;
 mod queue;
 mod retry;
+mod runscope;
 mod specification;
 mod stdout;
 mod tcp;
+mod traceable;
 mod window;
 
 pub(super) use failure::{Failure, FailureKind, Rejection};
+pub use http::{InvalidClient, InvalidEndpoint, InvalidTls, InvalidToken, Milliseconds, Secret};
 pub use retry::Retry;
+pub use runscope::{InvalidRunscope, RunscopeSettings};
 pub use specification::{InvalidSink, SinkSpecification, Target};
+pub use traceable::{InvalidTraceable, TraceableSettings};
 
 use super::format::Format;
 use super::record::Record;
@@ -25,6 +31,7 @@ use super::totals::{Counters, SinkTotals};
 use driver::Driver;
 use file::FileSink;
 use queue::{Intake, MemoryBacklog};
+use runscope::RunscopeSink;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +42,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use traceable::TraceableSink;
+
+/// Requests under way at once of a sink over HTTP.
+const HTTP_CONCURRENCY: usize = 4;
 
 /// Why an exporter cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +61,12 @@ pub enum StartError {
     /// Standard output is closed.
     #[error("cannot write records to standard output: {0}")]
     Stdout(io::Error),
+    /// A Runscope sink cannot work with its settings.
+    #[error("runscope: {0}")]
+    Runscope(#[from] InvalidRunscope),
+    /// A Traceable sink cannot work with its settings.
+    #[error("traceable: {0}")]
+    Traceable(#[from] InvalidTraceable),
 }
 
 /// The capture thread's end of a sink.
@@ -107,6 +124,11 @@ impl RunningSink {
         self.counters.totals()
     }
 
+    /// An exchange came of which its format has nothing to show.
+    pub(super) fn leave_out(&self) {
+        self.counters.left_out();
+    }
+
     /// Queues a record if there is room.
     pub(super) fn offer(&mut self, record: &Record) {
         self.intake.offer(record);
@@ -133,6 +155,13 @@ fn start_task(beginning: Beginning<'_>, target: Target) -> Result<JoinHandle<()>
         Target::Tcp { host, port, timeout } => {
             let counters = Arc::clone(&beginning.counters);
             beginning.run(TcpSink::new(host, port, timeout, counters))
+        }
+        Target::Runscope(settings) => {
+            let counters = Arc::clone(&beginning.counters);
+            beginning.run(RunscopeSink::new(&settings, HTTP_CONCURRENCY, counters)?)
+        }
+        Target::Traceable(settings) => {
+            beginning.run(TraceableSink::new(&settings, HTTP_CONCURRENCY)?)
         }
     })
 }

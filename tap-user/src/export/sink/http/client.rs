@@ -109,7 +109,8 @@ impl JsonClient {
             .headers(headers)
             .body(json);
         let answered = timeout_at(end, request.send()).await;
-        let mut response = answered.map_err(|_| Failure::Timeout(self.timeout))?.map_err(failure)?;
+        let mut response =
+            answered.map_err(|_| Failure::Timeout(self.timeout))?.map_err(failure)?;
         let body = timeout_at(end, read(&mut response)).await.unwrap_or(ReplyBody::Late);
         Ok(Reply {
             status: response.status().as_u16(),
@@ -136,7 +137,7 @@ async fn read(response: &mut Response) -> ReplyBody {
 /// What went wrong, told by the innermost cause: it names neither the address nor what was sent.
 fn failure(error: reqwest::Error) -> Failure {
     let error = error.without_url();
-    let causes = || std::iter::successors(Some(&error as &dyn Error), |error| error.source());
+    let causes = || std::iter::successors(Some(&error as Cause<'_>), cause);
     let text = causes().last().map(ToString::to_string).unwrap_or_default();
     if causes().any(is_tls) {
         Failure::Tls(text)
@@ -147,7 +148,13 @@ fn failure(error: reqwest::Error) -> Failure {
     }
 }
 
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
+type Cause<'a> = &'a (dyn Error + 'static);
+
+fn cause<'a>(error: &Cause<'a>) -> Option<Cause<'a>> {
+    (**error).source()
+}
+
+fn is_tls(error: Cause<'_>) -> bool {
     let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     error.is::<rustls::Error>() || inside.is_some_and(|inner| inner.is::<rustls::Error>())
 }

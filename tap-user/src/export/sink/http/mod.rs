@@ -25,7 +25,7 @@ pub use milliseconds::Milliseconds;
 pub use secret::{InvalidToken, Secret};
 pub use tls::InvalidTls;
 
-pub(super) use client::{ClientSettings, Reply};
+pub(super) use client::{ClientSettings, ReplyBody};
 pub(super) use endpoint::endpoint;
 pub(super) use poster::Poster;
 pub(super) use secret::TokenSource;

@@ -85,7 +85,9 @@ pub enum InvalidToken {
     #[error("{0} is empty")]
     Empty(&'static str),
     /// Characters that no header can carry.
-    #[error("{0} holds characters that cannot stand in an HTTP header (line breaks, control characters)")]
+    #[error(
+        "{0} holds characters that cannot stand in an HTTP header (line breaks, control characters)"
+    )]
     Characters(&'static str),
 }
 
@@ -93,15 +95,16 @@ impl TokenSource<'_> {
     /// Reads the token, without the line end that files have; `None` where none is named.
     pub(in crate::export::sink) fn read(&self) -> Result<Option<Secret>, InvalidToken> {
         let key = self.key;
-        let read = match (self.value, self.variable, self.file) {
-            (None, None, None) => return Ok(None),
-            (Some(value), None, None) => value.expose().to_owned(),
-            (None, Some(name), None) => std::env::var(name)
-                .map_err(|_| InvalidToken::Variable { key, name: name.to_owned() })?,
-            (None, None, Some(path)) => read_file(path)
-                .map_err(|source| InvalidToken::File { key, path: path.to_owned(), source })?,
-            _ => return Err(InvalidToken::Several(key)),
-        };
+        let read =
+            match (self.value, self.variable, self.file) {
+                (None, None, None) => return Ok(None),
+                (Some(value), None, None) => value.expose().to_owned(),
+                (None, Some(name), None) => std::env::var(name)
+                    .map_err(|_| InvalidToken::Variable { key, name: name.to_owned() })?,
+                (None, None, Some(path)) => read_file(path)
+                    .map_err(|source| InvalidToken::File { key, path: path.to_owned(), source })?,
+                _ => return Err(InvalidToken::Several(key)),
+            };
         let token = read.trim_end_matches(['\r', '\n']);
         if token.trim().is_empty() {
             return Err(InvalidToken::Empty(key));
@@ -137,7 +140,9 @@ mod tests {
         let secret = Secret::from("hunter2".to_owned());
         let header = secret.header("Bearer ").unwrap();
         assert_eq!(header.as_bytes(), b"Bearer hunter2");
-        for shown in [format!("{secret:?}"), format!("{header:?}"), format!("{:?}", source(Some(&secret)))] {
+        for shown in
+            [format!("{secret:?}"), format!("{header:?}"), format!("{:?}", source(Some(&secret)))]
+        {
             assert!(!shown.contains("hunter2"), "{shown}");
         }
     }

@@ -33,7 +33,8 @@ pub(super) enum Verdict {
 /// Judges a reply by its status (RFC 9110, section 15).
 pub(super) fn of(reply: &Reply, receiver: Receiver) -> Verdict {
     let status = reply.status;
-    let refused = |check| Verdict::Refused(Failure::Refused { status, check }, Rejection::Status(status));
+    let refused =
+        |check| Verdict::Refused(Failure::Refused { status, check }, Rejection::Status(status));
     match status {
         200..=299 => Verdict::Taken,
         401 | 403 | 407 => refused(receiver.credentials),

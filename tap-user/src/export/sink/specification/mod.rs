@@ -9,6 +9,7 @@ mod text;
 pub use error::InvalidSink;
 
 use crate::export::Format;
+use crate::export::sink::{RunscopeSettings, TraceableSettings};
 use error::{MISSING_HOST, MISSING_PATH, MISSING_PORT};
 use quantity::{Size, parse_timeout};
 use serde::Deserialize;
@@ -53,6 +54,10 @@ pub enum Target {
         /// How long connecting or one write may take.
         timeout: Duration,
     },
+    /// Runscope's API.
+    Runscope(RunscopeSettings),
+    /// A Traceable agent.
+    Traceable(TraceableSettings),
 }
 
 impl fmt::Display for Target {
@@ -64,6 +69,10 @@ impl fmt::Display for Target {
                 write!(formatter, "tcp:[{host}]:{port}")
             }
             Self::Tcp { host, port, .. } => write!(formatter, "tcp:{host}:{port}"),
+            Self::Runscope(settings) => write!(formatter, "runscope:{}", settings.bucket_key),
+            Self::Traceable(settings) => {
+                write!(formatter, "traceable:{}", settings.ext_cap_endpoint)
+            }
         }
     }
 }
@@ -92,6 +101,8 @@ impl TryFrom<Settings> for SinkSpecification {
         let default_format = match target {
             Target::Stdout | Target::File { .. } => Format::Native,
             Target::Tcp { .. } => Format::Kong,
+            Target::Runscope(_) => Format::Runscope,
+            Target::Traceable(_) => Format::Traceable,
         };
         Ok(Self {
             target,
