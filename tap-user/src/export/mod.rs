@@ -22,9 +22,8 @@ mod totals;
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
 pub use sink::{
-    InvalidClient, InvalidEndpoint, InvalidRunscope, InvalidSink, InvalidTls, InvalidToken,
-    InvalidTraceable, Milliseconds, Retry, RunscopeSettings, Secret, SinkSpecification, StartError,
-    Target, TraceableSettings,
+    Destination, FileSettings, Milliseconds, Retry, RunscopeSettings, SinkSettings,
+    SinkSpecification, StartError, StdoutSettings, TcpSettings, TraceableSettings,
 };
 pub use totals::{Dropped, SinkTotals};
 

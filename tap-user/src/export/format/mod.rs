@@ -19,12 +19,16 @@ mod url;
 use crate::gateway::Observation;
 use crate::http::{Exchange, Outcome};
 use crate::segment::Leg;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use traceable::Marks;
 
 /// What a record looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 pub enum Format {
     /// Everything that gatetap knows, both legs.
     Native,

@@ -19,15 +19,19 @@ mod traceable;
 mod window;
 
 pub(super) use failure::{Failure, FailureKind, Rejection};
-pub use http::{InvalidClient, InvalidEndpoint, InvalidTls, InvalidToken, Milliseconds, Secret};
+pub use file::FileSettings;
+pub use http::Milliseconds;
 pub use retry::Retry;
-pub use runscope::{InvalidRunscope, RunscopeSettings};
-pub use specification::{InvalidSink, SinkSpecification, Target};
-pub use traceable::{InvalidTraceable, TraceableSettings};
+pub use runscope::RunscopeSettings;
+pub use specification::{Destination, SinkSettings, SinkSpecification};
+pub use stdout::StdoutSettings;
+pub use tcp::TcpSettings;
+pub use traceable::TraceableSettings;
 
 use super::format::Format;
 use super::record::Record;
 use super::totals::{Counters, SinkTotals};
+use crate::document::Problem;
 use driver::Driver;
 use file::FileSink;
 use queue::{Intake, MemoryBacklog};
@@ -61,12 +65,9 @@ pub enum StartError {
     /// Standard output is closed.
     #[error("cannot write records to standard output: {0}")]
     Stdout(io::Error),
-    /// A Runscope sink cannot work with its settings.
-    #[error("runscope: {0}")]
-    Runscope(#[from] InvalidRunscope),
-    /// A Traceable sink cannot work with its settings.
-    #[error("traceable: {0}")]
-    Traceable(#[from] InvalidTraceable),
+    /// A sink cannot work with its settings.
+    #[error(transparent)]
+    Settings(#[from] Problem),
 }
 
 /// The capture thread's end of a sink.
@@ -101,8 +102,8 @@ impl RunningSink {
         runtime: &Handle,
         specification: SinkSpecification,
     ) -> Result<Self, StartError> {
-        let SinkSpecification { target, format, queue_bytes } = specification;
-        let counters = Arc::new(Counters::new(target.to_string()));
+        let SinkSpecification { name, destination, format, queue_bytes } = specification;
+        let counters = Arc::new(Counters::new(name));
         let (intake, backlog) = queue::queue(queue_bytes, Arc::clone(&counters));
         let (end, ending) = watch::channel(None);
         let beginning = Beginning {
@@ -112,7 +113,7 @@ impl RunningSink {
             counters: Arc::clone(&counters),
             end: ending,
         };
-        let task = start_task(beginning, target)?;
+        let task = start_task(beginning, destination)?;
         Ok(Self { format, intake, counters, end, task })
     }
 
@@ -146,21 +147,24 @@ impl RunningSink {
     }
 }
 
-fn start_task(beginning: Beginning<'_>, target: Target) -> Result<JoinHandle<()>, StartError> {
-    Ok(match target {
-        Target::Stdout => beginning.run(StdoutSink::new().map_err(StartError::Stdout)?),
-        Target::File { path } => {
+fn start_task(
+    beginning: Beginning<'_>,
+    destination: Destination,
+) -> Result<JoinHandle<()>, StartError> {
+    Ok(match destination {
+        Destination::Stdout(_) => beginning.run(StdoutSink::new().map_err(StartError::Stdout)?),
+        Destination::File(FileSettings { path }) => {
             beginning.run(FileSink::new(&path).map_err(|source| StartError::File { path, source })?)
         }
-        Target::Tcp { host, port, timeout } => {
+        Destination::Tcp(settings) => {
             let counters = Arc::clone(&beginning.counters);
-            beginning.run(TcpSink::new(host, port, timeout, counters))
+            beginning.run(TcpSink::new(settings, counters))
         }
-        Target::Runscope(settings) => {
+        Destination::Runscope(settings) => {
             let counters = Arc::clone(&beginning.counters);
             beginning.run(RunscopeSink::new(&settings, HTTP_CONCURRENCY, counters)?)
         }
-        Target::Traceable(settings) => {
+        Destination::Traceable(settings) => {
             beginning.run(TraceableSink::new(&settings, HTTP_CONCURRENCY)?)
         }
     })

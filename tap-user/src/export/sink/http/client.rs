@@ -1,12 +1,13 @@
 //! The HTTP client that posts records, and its replies.
 
 use super::super::failure::Failure;
-use super::tls::{self, InvalidTls, Trust};
+use super::settings::ClientSettings;
+use super::tls::{self, Trust};
+use crate::document::Problem;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect, retry};
 use std::error::Error;
-use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -14,32 +15,6 @@ use tokio::time::{Instant, timeout_at};
 const REPLY_LIMIT: usize = 64 * 1024;
 /// What a receiver sees of who posts.
 const USER_AGENT: &str = concat!("gatetap/", env!("CARGO_PKG_VERSION"));
-
-/// What both sinks let people set about connections.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::export::sink) struct ClientSettings<'a> {
-    /// How long one attempt may take, from connecting to the end of the reply.
-    pub(in crate::export::sink) timeout: Duration,
-    /// How long an idle connection is kept.
-    pub(in crate::export::sink) keepalive: Duration,
-    /// Idle connections that are kept at most.
-    pub(in crate::export::sink) connections: usize,
-    /// Certificate authorities instead of the machine's.
-    pub(in crate::export::sink) tls_ca: Option<&'a Path>,
-    /// Whether certificates are verified.
-    pub(in crate::export::sink) tls_verify: bool,
-}
-
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidClient {
-    /// TLS cannot be set up.
-    #[error(transparent)]
-    Tls(#[from] InvalidTls),
-    /// The library does not take these settings: a defect of gatetap.
-    #[error("cannot make an HTTP client: {0}")]
-    Library(reqwest::Error),
-}
 
 /// Posts bytes to one address.
 #[derive(Debug)]
@@ -75,7 +50,8 @@ impl JsonClient {
         url: Url,
         headers: HeaderMap,
         settings: ClientSettings<'_>,
-    ) -> Result<Self, InvalidClient> {
+    ) -> Result<Self, Problem> {
+        settings.check()?;
         let trust = match (url.scheme(), settings.tls_verify, settings.tls_ca) {
             ("http", _, _) => Trust::Nobody,
             (_, false, _) => Trust::Anybody,
@@ -95,7 +71,7 @@ impl JsonClient {
             .pool_max_idle_per_host(settings.connections)
             .tls_backend_preconfigured(tls::configuration(trust)?)
             .build()
-            .map_err(InvalidClient::Library)?;
+            .map_err(|error| Problem::new(format!("cannot make an HTTP client: {error}")))?;
         Ok(Self { client, url, timeout: settings.timeout })
     }
 

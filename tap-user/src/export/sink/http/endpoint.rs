@@ -1,19 +1,7 @@
 //! The address that records are posted to.
 
+use crate::document::Problem;
 use reqwest::Url;
-
-/// Why records cannot be posted to an address; the text does not hold the address, which may have
-/// a password inside.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key} {problem}: write it like {example}")]
-pub struct InvalidEndpoint {
-    /// The key in settings.
-    pub key: &'static str,
-    /// What is wrong.
-    pub problem: &'static str,
-    /// What it looks like.
-    pub example: &'static str,
-}
 
 /// The URL of `base` with `segments` behind its path, each of them percent-encoded.
 pub(in crate::export::sink) fn endpoint(
@@ -21,8 +9,9 @@ pub(in crate::export::sink) fn endpoint(
     example: &'static str,
     base: &str,
     segments: &[&str],
-) -> Result<Url, InvalidEndpoint> {
-    let invalid = |problem| InvalidEndpoint { key, problem, example };
+) -> Result<Url, Problem> {
+    // Without the address: it may have a password inside.
+    let invalid = |what| Problem::at(key, format!("the address {what}; write it as {example}"));
     let mut url = Url::parse(base).map_err(|_| invalid("is not a URL"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(invalid("is neither http:// nor https://"));
@@ -70,7 +59,7 @@ mod tests {
             ("https://h/?token=hunter2", "holds a query or fragment"),
             ("https://h/#x", "holds a query or fragment"),
         ] {
-            let expected = format!("api_endpoint {problem}: write it like https://h");
+            let expected = format!("api_endpoint: the address {problem}; write it as https://h");
             assert_eq!(with_bucket(base, "k"), Err(expected), "{base}");
         }
     }

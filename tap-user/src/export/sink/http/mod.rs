@@ -14,19 +14,15 @@ mod endpoint;
 mod milliseconds;
 mod poster;
 mod retry_after;
-mod secret;
+mod settings;
 mod standing;
 mod tls;
 mod verdict;
 
-pub use client::InvalidClient;
-pub use endpoint::InvalidEndpoint;
 pub use milliseconds::Milliseconds;
-pub use secret::{InvalidToken, Secret};
-pub use tls::InvalidTls;
 
-pub(super) use client::{ClientSettings, ReplyBody};
+pub(super) use client::ReplyBody;
 pub(super) use endpoint::endpoint;
 pub(super) use poster::Poster;
-pub(super) use secret::TokenSource;
+pub(super) use settings::{ClientSettings, bearer, header_value, token};
 pub(super) use verdict::Receiver;

@@ -1,9 +1,11 @@
 //! One record, one POST: the step that both sinks over HTTP share.
 
 use super::super::attempt::Trouble;
-use super::client::{ClientSettings, InvalidClient, JsonClient, Reply};
+use super::client::{JsonClient, Reply};
+use super::settings::ClientSettings;
 use super::standing::Standing;
 use super::verdict::{self, Receiver, Verdict};
+use crate::document::Problem;
 use crate::export::record::Record;
 use bytes::Bytes;
 use reqwest::Url;
@@ -24,7 +26,7 @@ impl Poster {
         headers: HeaderMap,
         receiver: Receiver,
         settings: ClientSettings<'_>,
-    ) -> Result<Self, InvalidClient> {
+    ) -> Result<Self, Problem> {
         let client = JsonClient::new(url, headers, settings)?;
         Ok(Self { client, receiver, standing: Standing::default() })
     }

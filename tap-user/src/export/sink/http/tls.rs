@@ -1,6 +1,7 @@
 //! TLS of the HTTP client: verified against the machine's certificate authorities, or those of a
 //! file, or (only if told so) not at all.
 
+use crate::document::Problem;
 use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -11,7 +12,7 @@ use rustls::{
     WantsVerifier,
 };
 use rustls_platform_verifier::BuilderVerifierExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Whose certificates are accepted.
@@ -27,36 +28,14 @@ pub(super) enum Trust<'a> {
     Nobody,
 }
 
-/// Why there is no TLS.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidTls {
-    /// The file of authorities cannot be read.
-    #[error("tls_ca: cannot read certificates from {path}: {source}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: pem::Error,
-    },
-    /// It holds no certificate.
-    #[error("tls_ca: {path} holds no certificate (PEM, BEGIN CERTIFICATE)", path = path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The authorities cannot be used.
-    #[error("no certificate authorities: {0}; install ca-certificates or set tls_ca")]
-    Authorities(rustls::Error),
-}
-
 /// Configuration of a client that trusts as told.
-pub(super) fn configuration(trust: Trust<'_>) -> Result<ClientConfig, InvalidTls> {
+pub(super) fn configuration(trust: Trust<'_>) -> Result<ClientConfig, Problem> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(InvalidTls::Authorities)?;
+        .map_err(no_authorities)?;
     let verified = match trust {
-        Trust::Machine => builder.with_platform_verifier().map_err(InvalidTls::Authorities)?,
+        Trust::Machine => builder.with_platform_verifier().map_err(no_authorities)?,
         Trust::File(path) => builder.with_root_certificates(authorities(path)?),
         Trust::Anybody => trusting_anybody(builder, provider),
         Trust::Nobody => builder.with_root_certificates(RootCertStore::empty()),
@@ -66,14 +45,23 @@ pub(super) fn configuration(trust: Trust<'_>) -> Result<ClientConfig, InvalidTls
     Ok(configuration)
 }
 
-fn authorities(path: &Path) -> Result<RootCertStore, InvalidTls> {
-    let unreadable = |source| InvalidTls::File { path: path.to_owned(), source };
+fn no_authorities(error: rustls::Error) -> Problem {
+    let what = "the certificate authorities cannot be used";
+    Problem::at("tls_ca", format!("{what}: {error}; install ca-certificates or name a file"))
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, Problem> {
+    let shown = path.display();
+    let unreadable = |error: pem::Error| {
+        Problem::at("tls_ca", format!("cannot read certificates from {shown}: {error}"))
+    };
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-        store.add(certificate.map_err(unreadable)?).map_err(InvalidTls::Authorities)?;
+        store.add(certificate.map_err(unreadable)?).map_err(no_authorities)?;
     }
     if store.is_empty() {
-        return Err(InvalidTls::Empty { path: path.to_owned() });
+        let message = format!("{shown} holds no certificate (PEM, BEGIN CERTIFICATE)");
+        return Err(Problem::at("tls_ca", message));
     }
     Ok(store)
 }

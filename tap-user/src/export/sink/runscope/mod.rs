@@ -2,12 +2,13 @@
 //! because a success can hold an error of the message inside.
 
 mod reply;
-mod settings;
+pub(super) mod settings;
 
-pub use settings::{InvalidRunscope, RunscopeSettings};
+pub use settings::RunscopeSettings;
 
 use super::attempt::{Attempt, BatchLimits, Sink, Trouble};
-use super::http::{ClientSettings, Poster, Receiver, endpoint};
+use super::http::{Poster, Receiver, endpoint};
+use crate::document::Problem;
 use crate::export::record::Record;
 use crate::export::totals::Counters;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
@@ -32,19 +33,8 @@ impl RunscopeSink {
         settings: &RunscopeSettings,
         concurrency: usize,
         counters: Arc<Counters>,
-    ) -> Result<Self, InvalidRunscope> {
-        let segments = ["buckets", settings.bucket_key()?, "messages"];
-        let url = endpoint("api_endpoint", settings::EXAMPLE, &settings.api_endpoint, &segments)?;
-        let headers = HeaderMap::from_iter([(AUTHORIZATION, settings.authorization()?)]);
-        let client = ClientSettings {
-            timeout: settings.timeout.0,
-            keepalive: settings.keepalive.0,
-            connections: concurrency,
-            tls_ca: settings.tls_ca.as_deref(),
-            tls_verify: settings.tls_verify,
-        };
-        let poster = Poster::new(url, headers, RECEIVER, client)?;
-        Ok(Self { poster, concurrency, counters })
+    ) -> Result<Self, Problem> {
+        Ok(Self { poster: poster(settings, concurrency)?, concurrency, counters })
     }
 
     async fn deliver(&self, record: &Record) -> Result<(), Trouble> {
@@ -55,6 +45,13 @@ impl RunscopeSink {
         }
         Ok(())
     }
+}
+
+fn poster(settings: &RunscopeSettings, concurrency: usize) -> Result<Poster, Problem> {
+    let segments = ["buckets", settings.bucket_key()?, "messages"];
+    let url = endpoint("api_endpoint", settings::EXAMPLE, &settings.api_endpoint, &segments)?;
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, settings.authorization()?)]);
+    Poster::new(url, headers, RECEIVER, settings.client(concurrency))
 }
 
 impl Sink for RunscopeSink {

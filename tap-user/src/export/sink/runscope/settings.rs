@@ -1,11 +1,13 @@
 //! Runscope in settings, with the names, units and defaults of Kong's plugin.
 
-use super::super::http::{
-    InvalidClient, InvalidEndpoint, InvalidToken, Milliseconds, Secret, TokenSource,
-};
+use crate::document::{Problem, keys_of};
+use crate::export::Format;
+use crate::export::sink::http::{ClientSettings, Milliseconds, bearer};
+use crate::export::sink::specification::{DestinationSettings, Kind, Place};
+use crate::secret::Secret;
 use reqwest::header::HeaderValue;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,20 +19,20 @@ const DEFAULT_KEEPALIVE: Milliseconds = Milliseconds(Duration::from_millis(30));
 pub(super) const EXAMPLE: &str = DEFAULT_ENDPOINT;
 
 /// Messages of a bucket of Runscope (or of whoever speaks its API).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunscopeSettings {
     /// The bucket that gets the messages.
     pub bucket_key: String,
     /// The token that authorizes to write messages. Better given by `access_token_env` or
     /// `access_token_file`.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub access_token: Option<Secret>,
     /// Name of the environment variable that holds the token.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_env: Option<String>,
     /// Path of the file that holds the token; a line end behind it does no harm.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_file: Option<PathBuf>,
     /// Where the API is; `/buckets/KEY/messages` is put behind it.
     #[serde(default = "default_endpoint")]
@@ -43,7 +45,7 @@ pub struct RunscopeSettings {
     #[serde(default = "default_keepalive")]
     pub keepalive: Milliseconds,
     /// PEM file with the certificate authorities to trust instead of the machine's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_ca: Option<PathBuf>,
     /// Whether the certificate is verified.
     #[serde(default = "default_verify")]
@@ -66,24 +68,33 @@ fn default_verify() -> bool {
     true
 }
 
-/// What is wrong with the settings of a Runscope sink.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidRunscope {
-    /// There is no bucket.
-    #[error("bucket_key is empty: write the key of the bucket, as runscope:abcdef012345")]
-    BucketKey,
-    /// The timeout would let nothing through.
-    #[error("timeout cannot be 0: write 500ms, 10s or a number of milliseconds")]
-    Timeout,
-    /// The address.
-    #[error(transparent)]
-    Endpoint(#[from] InvalidEndpoint),
-    /// The token.
-    #[error(transparent)]
-    Token(#[from] InvalidToken),
-    /// TLS.
-    #[error(transparent)]
-    Client(#[from] InvalidClient),
+pub(in crate::export::sink) static KIND: Kind = Kind {
+    name: "runscope",
+    text_form: "runscope:BUCKET_KEY",
+    default_format: Format::Runscope,
+    keys: keys_of::<RunscopeSettings>,
+    place,
+};
+
+fn place(text: &str) -> Result<Place, Problem> {
+    if text.is_empty() {
+        return Err(KIND.misspelt("runscope:abcdef012345,access_token_file=/run/secrets/runscope"));
+    }
+    Ok(vec![("bucket_key", text.to_owned())])
+}
+
+impl DestinationSettings for RunscopeSettings {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn label(&self) -> String {
+        format!("runscope:{}", self.bucket_key)
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        super::poster(self, 1).map(drop)
+    }
 }
 
 impl RunscopeSettings {
@@ -103,34 +114,49 @@ impl RunscopeSettings {
         }
     }
 
-    pub(super) fn bucket_key(&self) -> Result<&str, InvalidRunscope> {
-        if self.timeout.0.is_zero() {
-            return Err(InvalidRunscope::Timeout);
-        }
+    pub(super) fn bucket_key(&self) -> Result<&str, Problem> {
         // Dots would name another path.
-        let is_key = !matches!(self.bucket_key.as_str(), "" | "." | "..");
-        is_key.then_some(self.bucket_key.as_str()).ok_or(InvalidRunscope::BucketKey)
+        if matches!(self.bucket_key.as_str(), "" | "." | "..") {
+            let message = "this is no key of a bucket; use one as abcdef012345";
+            return Err(Problem::at("bucket_key", message));
+        }
+        Ok(&self.bucket_key)
     }
 
     /// The header `Authorization`.
-    pub(super) fn authorization(&self) -> Result<HeaderValue, InvalidToken> {
-        let source = TokenSource {
-            key: "access_token",
-            value: self.access_token.as_ref(),
-            variable: self.access_token_env.as_deref(),
-            file: self.access_token_file.as_deref(),
-        };
-        source.require()?.header("Bearer ").ok_or(InvalidToken::Characters(source.key))
+    pub(super) fn authorization(&self) -> Result<HeaderValue, Problem> {
+        let (value, key) = (self.access_token.as_ref(), "access_token");
+        let (variable, file) =
+            (self.access_token_env.as_deref(), self.access_token_file.as_deref());
+        let missing =
+            "the token is missing; use access_token_env, access_token_file or access_token";
+        let token = Secret::resolve(key, value, variable, file)?;
+        bearer(key, &token.ok_or_else(|| Problem::at(key, missing))?)
+    }
+
+    pub(super) fn client(&self, connections: usize) -> ClientSettings<'_> {
+        ClientSettings {
+            timeout: self.timeout.0,
+            keepalive: self.keepalive.0,
+            connections,
+            tls_ca: self.tls_ca.as_deref(),
+            tls_verify: self.tls_verify,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::{parse_yaml, read};
+
+    fn settings(yaml: &str) -> RunscopeSettings {
+        read(&parse_yaml(yaml).unwrap()).unwrap()
+    }
 
     #[test]
     fn defaults_are_those_of_kongs_plugin() {
-        let read: RunscopeSettings = serde_saphyr::from_str("bucket_key: k").unwrap();
+        let read = settings("bucket_key: k");
         assert_eq!(read, RunscopeSettings::of_bucket("k"));
         assert_eq!(read.api_endpoint, "https://api.runscope.com");
         assert_eq!(read.timeout.0, Duration::from_millis(10_000));
@@ -140,22 +166,25 @@ mod tests {
 
     #[test]
     fn a_token_is_required_and_not_shown() {
-        let error = RunscopeSettings::of_bucket("k").authorization().unwrap_err().to_string();
-        assert!(error.starts_with("access_token is missing"), "{error}");
-        let read: RunscopeSettings =
-            serde_saphyr::from_str("{bucket_key: k, access_token: hunter2}").unwrap();
+        let problem = settings("bucket_key: k").check().unwrap_err().to_string();
+        assert!(problem.starts_with("access_token: the token is missing"), "{problem}");
+        let read = settings("{bucket_key: k, access_token: hunter2, timeout: 250}");
         assert_eq!(read.authorization().unwrap(), "Bearer hunter2");
-        assert!(!format!("{read:?}").contains("hunter2"));
+        assert_eq!(read.timeout.0, Duration::from_millis(250));
+        let written = serde_json::to_string(&read).unwrap();
+        assert!(!format!("{read:?}{written}{}", read.label()).contains("hunter2"));
     }
 
     #[test]
-    fn impossible_values_are_refused() {
-        for key in ["", ".", ".."] {
-            assert!(RunscopeSettings::of_bucket(key).bucket_key().is_err(), "{key}");
+    fn impossible_values_are_refused_by_their_keys() {
+        for (yaml, key) in [
+            ("{bucket_key: '..', access_token: x}", "bucket_key"),
+            ("{bucket_key: k, access_token: x, timeout: 0}", "timeout"),
+            ("{bucket_key: k, access_token: x, api_endpoint: h}", "api_endpoint"),
+            ("{bucket_key: k, access_token: x, tls_ca: /nowhere}", "tls_ca"),
+            ("{bucket_key: k, access_token: x, access_token_env: HOME}", "access_token"),
+        ] {
+            assert_eq!(settings(yaml).check().unwrap_err().key(), key, "{yaml}");
         }
-        let mut settings = RunscopeSettings::of_bucket("k");
-        settings.timeout = Milliseconds(Duration::ZERO);
-        let error = settings.bucket_key().unwrap_err().to_string();
-        assert!(error.starts_with("timeout cannot be 0"), "{error}");
     }
 }

@@ -1,12 +1,13 @@
 //! A Traceable agent, in its asynchronous mode: one call per exchange, with what the agent wants
 //! to know beside the record in headers.
 
-mod settings;
+pub(super) mod settings;
 
-pub use settings::{InvalidTraceable, TraceableSettings};
+pub use settings::TraceableSettings;
 
 use super::attempt::{Attempt, BatchLimits, Sink, Trouble};
-use super::http::{ClientSettings, Poster, Receiver, endpoint};
+use super::http::{Poster, Receiver, endpoint};
+use crate::document::Problem;
 use crate::export::record::Record;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt::Write;
@@ -34,27 +35,20 @@ pub(super) struct TraceableSink {
 }
 
 impl TraceableSink {
-    pub(super) fn new(
-        settings: &TraceableSettings,
-        concurrency: usize,
-    ) -> Result<Self, InvalidTraceable> {
-        let (key, base) = ("ext_cap_endpoint", &settings.ext_cap_endpoint);
-        let url = endpoint(key, settings::EXAMPLE, base, &PATH)?;
-        let client = ClientSettings {
-            timeout: settings.timeout.0,
-            keepalive: settings.keepalive.0,
-            connections: concurrency,
-            tls_ca: settings.tls_ca.as_deref(),
-            tls_verify: settings.tls_verify,
-        };
-        let poster = Poster::new(url, settings.headers()?, RECEIVER, client)?;
-        Ok(Self { poster, concurrency })
+    pub(super) fn new(settings: &TraceableSettings, concurrency: usize) -> Result<Self, Problem> {
+        Ok(Self { poster: poster(settings, concurrency)?, concurrency })
     }
 
     /// The agent's status tells all; what else it replies has no meaning.
     async fn deliver(&self, record: &Record) -> Result<(), Trouble> {
         self.poster.post(record, headers_of(record)).await.map(drop)
     }
+}
+
+fn poster(settings: &TraceableSettings, concurrency: usize) -> Result<Poster, Problem> {
+    let base = &settings.ext_cap_endpoint;
+    let url = endpoint("ext_cap_endpoint", settings::EXAMPLE, base, &PATH)?;
+    Poster::new(url, settings.headers()?, RECEIVER, settings.client(concurrency))
 }
 
 fn headers_of(record: &Record) -> HeaderMap {

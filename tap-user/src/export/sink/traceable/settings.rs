@@ -1,12 +1,14 @@
 //! A Traceable agent in settings, with the names, units and defaults of Traceable's Kong plugin
 //! where it has the same.
 
-use super::super::http::{
-    InvalidClient, InvalidEndpoint, InvalidToken, Milliseconds, Secret, TokenSource,
-};
+use crate::document::{Problem, keys_of};
+use crate::export::Format;
+use crate::export::sink::http::{ClientSettings, Milliseconds, header_value, token};
+use crate::export::sink::specification::{DestinationSettings, Kind, Place};
+use crate::secret::Secret;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ pub(super) const EXAMPLE: &str = "http://agent.traceable:5442";
 const AGENT_TOKEN: HeaderName = HeaderName::from_static("traceableai-agent-token");
 
 /// A Traceable agent (platform agent or module extension) with its `ext_cap` receiver.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TraceableSettings {
     /// Where the agent's REST server is, `http` or `https`; `/ext_cap/v1/req_res_cap` is put
@@ -38,17 +40,17 @@ pub struct TraceableSettings {
     #[serde(default = "default_module_version")]
     pub module_version: String,
     /// The environment that the exchanges belong to.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
     /// The token that agents with authentication want. Better given by `agent_token_env` or
     /// `agent_token_file`.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub agent_token: Option<Secret>,
     /// Name of the environment variable that holds the token.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_token_env: Option<String>,
     /// Path of the file that holds the token; a line end behind it does no harm.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_token_file: Option<PathBuf>,
     /// How long one attempt may take, from connecting to the agent's answer; a bare number is
     /// milliseconds, as in Kong.
@@ -58,7 +60,7 @@ pub struct TraceableSettings {
     #[serde(default = "default_keepalive")]
     pub keepalive: Milliseconds,
     /// PEM file with the certificate authorities to trust instead of the machine's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_ca: Option<PathBuf>,
     /// Whether the certificate is verified.
     #[serde(default = "default_verify")]
@@ -89,24 +91,33 @@ fn default_verify() -> bool {
     true
 }
 
-/// What is wrong with the settings of a Traceable sink.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidTraceable {
-    /// A value that goes into a header cannot stand there.
-    #[error("{0} holds characters that cannot stand in an HTTP header, or is empty")]
-    Header(&'static str),
-    /// The timeout would let nothing through.
-    #[error("timeout cannot be 0: write 500ms, 10s or a number of milliseconds")]
-    Timeout,
-    /// The address.
-    #[error(transparent)]
-    Endpoint(#[from] InvalidEndpoint),
-    /// The token.
-    #[error(transparent)]
-    Token(#[from] InvalidToken),
-    /// TLS.
-    #[error(transparent)]
-    Client(#[from] InvalidClient),
+pub(in crate::export::sink) static KIND: Kind = Kind {
+    name: "traceable",
+    text_form: "traceable:URL",
+    default_format: Format::Traceable,
+    keys: keys_of::<TraceableSettings>,
+    place,
+};
+
+fn place(text: &str) -> Result<Place, Problem> {
+    if text.is_empty() {
+        return Err(KIND.misspelt("traceable:http://agent.traceable:5442"));
+    }
+    Ok(vec![("ext_cap_endpoint", text.to_owned())])
+}
+
+impl DestinationSettings for TraceableSettings {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn label(&self) -> String {
+        format!("traceable:{}", self.ext_cap_endpoint)
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        super::poster(self, 1).map(drop)
+    }
 }
 
 impl TraceableSettings {
@@ -131,10 +142,7 @@ impl TraceableSettings {
 
     /// Headers of every call: module and service in both spellings (proxies may drop names with
     /// dots), environment and token with dashes only.
-    pub(super) fn headers(&self) -> Result<HeaderMap, InvalidTraceable> {
-        if self.timeout.0.is_zero() {
-            return Err(InvalidTraceable::Timeout);
-        }
+    pub(super) fn headers(&self) -> Result<HeaderMap, Problem> {
         let mut headers = HeaderMap::new();
         for (key, value, names) in [
             (
@@ -168,71 +176,77 @@ impl TraceableSettings {
         Ok(headers)
     }
 
-    fn token(&self) -> Result<Option<HeaderValue>, InvalidToken> {
-        let source = TokenSource {
-            key: "agent_token",
-            value: self.agent_token.as_ref(),
-            variable: self.agent_token_env.as_deref(),
-            file: self.agent_token_file.as_deref(),
-        };
-        Ok(source.read()?.and_then(|token| token.header("")))
+    fn token(&self) -> Result<Option<HeaderValue>, Problem> {
+        let (value, key) = (self.agent_token.as_ref(), "agent_token");
+        let (variable, file) = (self.agent_token_env.as_deref(), self.agent_token_file.as_deref());
+        let secret = Secret::resolve(key, value, variable, file)?;
+        secret.map(|secret| token(key, &secret)).transpose()
     }
-}
 
-fn header_value(key: &'static str, text: &str) -> Result<HeaderValue, InvalidTraceable> {
-    let value = HeaderValue::from_str(text).ok().filter(|value| !value.is_empty());
-    value.ok_or(InvalidTraceable::Header(key))
+    pub(super) fn client(&self, connections: usize) -> ClientSettings<'_> {
+        ClientSettings {
+            timeout: self.timeout.0,
+            keepalive: self.keepalive.0,
+            connections,
+            tls_ca: self.tls_ca.as_deref(),
+            tls_verify: self.tls_verify,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::{parse_yaml, read};
 
-    fn headers(yaml: &str) -> Result<Vec<(String, String)>, String> {
-        let settings: TraceableSettings = serde_saphyr::from_str(yaml).unwrap();
-        let headers = settings.headers().map_err(|error| error.to_string())?;
-        let shown = |(name, value): (&HeaderName, &HeaderValue)| {
-            (name.to_string(), value.to_str().unwrap().to_owned())
-        };
-        let mut headers: Vec<_> = headers.iter().map(shown).collect();
-        headers.sort();
-        Ok(headers)
+    fn settings(yaml: &str) -> TraceableSettings {
+        read(&parse_yaml(yaml).unwrap()).unwrap()
     }
 
     #[test]
     fn defaults_are_those_of_the_plugin() {
-        let read: TraceableSettings = serde_saphyr::from_str("ext_cap_endpoint: http://h").unwrap();
+        let read = settings("ext_cap_endpoint: http://h");
         assert_eq!(read, TraceableSettings::of_endpoint("http://h"));
         assert_eq!((read.service_name.as_str(), read.timeout.0.as_millis()), ("kong", 500));
+        assert_eq!(read.check(), Ok(()));
     }
 
     #[test]
     fn module_and_service_have_two_spellings_the_rest_one() {
-        let found = headers(
+        let headers = settings(
             "{ext_cap_endpoint: http://h, service_name: s, module_name: m, module_version: '1', \
              environment: e, agent_token: t}",
-        );
-        let expected = [
-            ("traceableai-agent-token", "t"),
-            ("traceableai-environment-name", "e"),
-            ("traceableai-module-name", "m"),
-            ("traceableai-module-version", "1"),
-            ("traceableai-service-name", "s"),
-            ("traceableai.module.name", "m"),
-            ("traceableai.module.version", "1"),
-            ("traceableai.service.name", "s"),
+        )
+        .headers()
+        .unwrap();
+        let mut found: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        found.sort_unstable();
+        let expected: [(&str, &[u8]); 8] = [
+            ("traceableai-agent-token", b"t"),
+            ("traceableai-environment-name", b"e"),
+            ("traceableai-module-name", b"m"),
+            ("traceableai-module-version", b"1"),
+            ("traceableai-service-name", b"s"),
+            ("traceableai.module.name", b"m"),
+            ("traceableai.module.version", b"1"),
+            ("traceableai.service.name", b"s"),
         ];
-        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(found, Ok(expected.to_vec()));
+        assert_eq!(found, expected);
     }
 
     #[test]
-    fn values_that_no_header_can_carry_are_refused() {
-        let error = headers("{ext_cap_endpoint: http://h, service_name: \"a\\nb\"}").unwrap_err();
-        assert!(error.starts_with("service_name holds characters"), "{error}");
-        assert!(headers("{ext_cap_endpoint: http://h, module_name: ''}").is_err());
-        assert!(headers("{ext_cap_endpoint: http://h, timeout: 0}").is_err());
-        let error = headers("{ext_cap_endpoint: http://h, agent_token: ''}").unwrap_err();
-        assert_eq!(error, "agent_token is empty");
+    fn impossible_values_are_refused_by_their_keys() {
+        for (yaml, key) in [
+            ("{ext_cap_endpoint: agent}", "ext_cap_endpoint"),
+            ("{ext_cap_endpoint: 'http://user:pass@h'}", "ext_cap_endpoint"),
+            ("{ext_cap_endpoint: http://h, service_name: \"a\\nb\"}", "service_name"),
+            ("{ext_cap_endpoint: http://h, module_name: ''}", "module_name"),
+            ("{ext_cap_endpoint: http://h, timeout: 0}", "timeout"),
+            ("{ext_cap_endpoint: http://h, agent_token: ''}", "agent_token"),
+            ("{ext_cap_endpoint: https://h, tls_ca: /nowhere}", "tls_ca"),
+        ] {
+            assert_eq!(settings(yaml).check().unwrap_err().key(), key, "{yaml}");
+        }
     }
 }
