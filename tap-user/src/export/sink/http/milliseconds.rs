@@ -26,7 +26,8 @@ impl FromStr for Milliseconds {
 
 impl fmt::Display for Milliseconds {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}ms", self.0.as_millis())
+        let unit = if self.0.is_zero() { "" } else { "ms" };
+        write!(formatter, "{}{unit}", self.0.as_millis())
     }
 }
 

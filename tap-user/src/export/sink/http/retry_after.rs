@@ -62,7 +62,7 @@ mod tests {
         {
             assert_eq!(wait(text.as_bytes(), now), Some(Duration::from_secs(seconds)), "{text}");
         }
-        assert_eq!(wait(b"Fri, 31 Dec 2999 23:59:59 GMT", now), Some(LONGEST));
+        assert_eq!(wait(b"Tue, 31 Dec 2999 23:59:59 GMT", now), Some(LONGEST));
         for text in ["", "-1", "1.5", "soon", "\u{ff}"] {
             assert_eq!(wait(text.as_bytes(), now), None, "{text}");
         }
