@@ -63,7 +63,7 @@ impl Display for ByteSize {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = self.0;
         let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        match units.into_iter().find(|&(unit, _)| bytes > 0 && bytes % unit == 0) {
+        match units.into_iter().find(|&(unit, _)| bytes > 0 && u64::is_multiple_of(bytes, unit)) {
             Some((unit, name)) => write!(formatter, "{}{name}", bytes / unit),
             None => write!(formatter, "{bytes}"),
         }

@@ -159,7 +159,7 @@ const GZIP: [u8; 30] = [
 ];
 
 /// Sends all exchanges to a receiver that takes everything; yields its records by their ids.
-async fn send_all(receiver: &Receiver, sink: &str) -> impl Fn(&str) -> Value {
+async fn send_all(receiver: &Receiver, sink: &str) -> impl Fn(&str) -> Value + use<> {
     let all = exchanges();
     let mut exporter = exporter(sink);
     all.iter().for_each(|one| exporter.export(one));
@@ -456,6 +456,34 @@ async fn a_wrong_token_holds_records_back_until_it_is_right() {
         assert_eq!(totals.failures_by_kind.first().map(|(kind, _)| *kind), Some("status_4xx"));
         assert_eq!(receiver.taken().into_iter().collect::<HashSet<_>>(), ids(0..20));
     }
+}
+
+/// Something in front of a receiver may refuse one record for what is inside it. It does not hold
+/// up the others for ever, because they show that the settings are right.
+#[tokio::test]
+async fn a_record_that_alone_is_refused_goes_after_some_tries() {
+    let script: Script = Arc::new(|call| match call {
+        0..4 | 14.. => Behaviour::Take,
+        _ => Behaviour::Answer(403, &[], ""),
+    });
+    let receiver = Receiver::start(runscope(), script).await;
+    let sink =
+        format!("{},retry.first_wait=1ms,retry.longest_wait=2ms", runscope_at(&receiver.url()));
+    let mut exporter = exporter(&sink);
+    export_numbered(&mut exporter, 0..4);
+    receiver.wait_for(4).await;
+    exporter.export(&numbered(4));
+    let waiting = async {
+        while exporter.totals()[0].rejected_records == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it is rejected at last");
+    export_numbered(&mut exporter, 5..8);
+    let totals = shut_down(exporter).await;
+    assert_eq!((totals.delivered_records, totals.rejected_records), (7, 1), "{totals:?}");
+    assert_eq!(totals.failures_by_kind, [("status_4xx", 9)]);
+    assert!(!receiver.taken().contains(&"r-4".to_owned()));
 }
 
 /// What the receiver will never take is not tried again, and holds up nothing.

@@ -6,7 +6,7 @@ use crate::gateway::Correlator;
 use crate::http::content::Contents;
 use crate::http::{Limits, MemoryBudget, Observer, Protocol};
 use crate::policy::Redaction;
-use crate::segment::{Close, Connection, Happening, Interest, Time};
+use crate::segment::{Abandonment, Connection, Happening, Interest, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -78,7 +78,12 @@ impl Pipeline {
             Happening::Ended(direction, time) => {
                 self.observe(serial, |observer| observer.handle_end(direction, time))
             }
-            Happening::Closed(close, time) => self.close(serial, close, time),
+            Happening::Closed(close, time) => {
+                self.end(serial, |observer| observer.handle_close(close, time))
+            }
+            Happening::Abandoned(cause, time) => {
+                self.end(serial, |observer| observer.handle_abandon(cause, time))
+            }
         }
     }
 
@@ -119,7 +124,9 @@ impl Pipeline {
         let serials: Vec<u64> = self.observed.keys().copied().collect();
         for serial in serials {
             self.release(serial);
-            self.end(serial, |observer| observer.handle_abandon(now));
+            self.end(serial, |observer| {
+                observer.handle_abandon(Abandonment::CaptureEnded, now);
+            });
         }
     }
 
@@ -164,19 +171,15 @@ impl Pipeline {
         }
     }
 
-    fn close(&mut self, serial: u64, close: Close, time: Time) -> Interest {
-        self.end(serial, |observer| observer.handle_close(close, time));
-        Interest::Keep
-    }
-
-    fn end(&mut self, serial: u64, last_step: impl FnOnce(&mut Observer)) {
-        let Some(observed) = self.observed.get_mut(&serial) else { return };
+    fn end(&mut self, serial: u64, last_step: impl FnOnce(&mut Observer)) -> Interest {
+        let Some(observed) = self.observed.get_mut(&serial) else { return Interest::Ignore };
         last_step(&mut observed.observer);
         observed.has_ended = true;
         self.output.take(observed);
         if !observed.is_held {
             self.forget(serial);
         }
+        Interest::Keep
     }
 
     fn forget(&mut self, serial: u64) {

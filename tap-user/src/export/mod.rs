@@ -22,7 +22,7 @@ mod totals;
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
 pub use sink::{
-    Destination, FileSettings, Milliseconds, Retry, RunscopeSettings, SinkSettings,
+    Destination, FileSettings, Milliseconds, Retry, RetrySettings, RunscopeSettings, SinkSettings,
     SinkSpecification, StartError, StdoutSettings, TcpSettings, TraceableSettings,
 };
 pub use totals::{Dropped, SinkTotals};

@@ -49,7 +49,8 @@ pub(super) fn write_outcome(object: &mut Object<'_>, exchange: &Exchange) {
             object.field("closed_by", closer_name(close.by));
             object.flag("reset", close.reset);
         }
-        Outcome::Complete | Outcome::Ongoing | Outcome::Malformed | Outcome::Abandoned => {}
+        Outcome::Abandoned(cause) => object.field("abandoned_cause", cause.name()),
+        Outcome::Complete | Outcome::Ongoing | Outcome::Malformed => {}
     }
     object.optional("switch", exchange.switch.map(switch_name));
 }
@@ -61,7 +62,7 @@ fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Closed(_) => "closed",
         Outcome::Lost(_) => "lost",
         Outcome::Malformed => "malformed",
-        Outcome::Abandoned => "abandoned",
+        Outcome::Abandoned(_) => "abandoned",
     }
 }
 

@@ -21,7 +21,7 @@ mod window;
 pub(super) use failure::{Failure, FailureKind, Rejection};
 pub use file::FileSettings;
 pub use http::Milliseconds;
-pub use retry::Retry;
+pub use retry::{Retry, RetrySettings};
 pub use runscope::RunscopeSettings;
 pub use specification::{Destination, SinkSettings, SinkSpecification};
 pub use stdout::StdoutSettings;
@@ -102,17 +102,12 @@ impl RunningSink {
         runtime: &Handle,
         specification: SinkSpecification,
     ) -> Result<Self, StartError> {
-        let SinkSpecification { name, destination, format, queue_bytes } = specification;
+        let SinkSpecification { name, destination, format, queue_bytes, retry } = specification;
         let counters = Arc::new(Counters::new(name));
         let (intake, backlog) = queue::queue(queue_bytes, Arc::clone(&counters));
         let (end, ending) = watch::channel(None);
-        let beginning = Beginning {
-            runtime,
-            backlog,
-            retry: Retry::default(),
-            counters: Arc::clone(&counters),
-            end: ending,
-        };
+        let beginning =
+            Beginning { runtime, backlog, retry, counters: Arc::clone(&counters), end: ending };
         let task = start_task(beginning, destination)?;
         Ok(Self { format, intake, counters, end, task })
     }

@@ -17,6 +17,7 @@ pub use settings::SinkSettings;
 
 use crate::document::Problem;
 use crate::export::Format;
+use crate::export::sink::Retry;
 
 /// Where records go, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct SinkSpecification {
     /// Bound of the records that wait in memory, in bytes. A record that finds no room is
     /// dropped; so one that is larger than the bound always is.
     pub queue_bytes: u64,
+    /// How long to wait after a failure.
+    pub retry: Retry,
 }
 
 impl SinkSettings {
@@ -46,6 +49,7 @@ impl SinkSettings {
             name: self.name.clone().unwrap_or_else(|| settings.label()),
             format: self.format.unwrap_or(kind.default_format),
             queue_bytes: self.queue_bytes.bytes(),
+            retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
             destination,
         })
     }

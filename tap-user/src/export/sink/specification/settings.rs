@@ -4,7 +4,7 @@ use super::destination::KINDS;
 use crate::document::Problem;
 use crate::export::Format;
 use crate::export::sink::{
-    FileSettings, RunscopeSettings, StdoutSettings, TcpSettings, TraceableSettings,
+    FileSettings, RetrySettings, RunscopeSettings, StdoutSettings, TcpSettings, TraceableSettings,
 };
 use crate::units::{ByteSize, SIZE_PATTERN, text_value};
 use schemars::{JsonSchema, Schema, json_schema};
@@ -43,6 +43,8 @@ pub struct SinkSettings {
     pub format: Option<Format>,
     /// Bytes of records that wait in memory; beyond it they are dropped and counted.
     pub queue_bytes: QueueSize,
+    /// Waits between attempts.
+    pub retry: RetrySettings,
 }
 
 /// A key with nothing behind it (`stdout:`) is given all the same.

@@ -10,7 +10,13 @@ fn tcp(host: &str, port: &str, seconds: u64) -> Destination {
 }
 
 fn sink(name: &str, destination: Destination, format: Format, queue: u64) -> SinkSpecification {
-    SinkSpecification { name: name.into(), destination, format, queue_bytes: queue }
+    SinkSpecification {
+        name: name.into(),
+        destination,
+        format,
+        queue_bytes: queue,
+        retry: Retry::default(),
+    }
 }
 
 fn from_yaml(yaml: &str) -> Result<SinkSpecification, Problem> {
@@ -44,6 +50,10 @@ fn yaml_says_the_same() {
         (
             "{tcp: {host: '::1', port: 7, timeout: 2s}, queue_bytes: 1048576, name: 7}",
             "tcp:[::1]:7,timeout=2s,queue=1MiB,name=7",
+        ),
+        (
+            "{stdout: , retry: {first_wait: 1s, longest_wait: 1m}}",
+            "stdout,retry.longest_wait=60s,retry.first_wait=1000ms",
         ),
         ("{tcp: {host: h, port: 7}, queue_bytes: 2MiB}", "tcp:h:7,queue=2097152"),
     ] {
@@ -82,6 +92,8 @@ fn problems_of_the_command_line_name_the_key_and_what_is_allowed() {
         "stdout,queue=12",
         "stdout,queue=99999999999GiB",
         "stdout,tcp.host=x",
+        "stdout,retry.first_wait=1h",
+        "stdout,retry=1h",
     ]
     .map(|text| format!("{text}\n  {}", text.parse::<SinkSpecification>().unwrap_err()))
     .to_vec();
@@ -110,7 +122,7 @@ fn problems_of_yaml_name_line_and_key() {
         let settings = read::<SinkSettings>(&node);
         let problem = settings.and_then(|settings| settings.resolve()).unwrap_err();
         let line = node.line_of(problem.key());
-        format!("{}\n  {}", yaml.replace('\n', "\n"), problem.or_at(line))
+        format!("{yaml}\n  {}", problem.or_at(line))
     })
     .to_vec();
     insta::assert_snapshot!(problems.join("\n"));

@@ -36,8 +36,8 @@ impl TcpSink {
     /// to take more.
     pub(super) fn new(settings: TcpSettings, counters: Arc<Counters>) -> Self {
         let TcpSettings { host, port, timeout } = settings;
-        let stream = Mutex::new(None);
-        Self { host, port: port.number(), timeout: timeout.0, counters, stream }
+        let (port, timeout) = (port.number(), timeout.0);
+        Self { host, port, timeout, counters, stream: Mutex::new(None) }
     }
 
     async fn connect(&self) -> Result<TcpStream, Failure> {
