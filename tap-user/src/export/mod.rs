@@ -11,6 +11,7 @@
 //! dropped and counted. A file can wait, and so it does. Each sink has a task of its own that
 //! delivers what is queued.
 
+mod buffer;
 mod format;
 mod json;
 mod record;
@@ -24,7 +25,7 @@ pub use totals::{Dropped, SinkTotals};
 
 use crate::gateway::Observation;
 use crate::policy::Redaction;
-use bytes::Bytes;
+use buffer::Buffer;
 use sink::RunningSink;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -37,7 +38,7 @@ use tokio::time::Instant;
 pub struct Exporter {
     redaction: Redaction,
     sinks: Vec<RunningSink>,
-    scratch: Vec<u8>,
+    buffer: Buffer,
 }
 
 impl Exporter {
@@ -55,7 +56,7 @@ impl Exporter {
             .into_iter()
             .map(|sink| RunningSink::start(runtime, sink))
             .collect::<Result<_, _>>()?;
-        Ok(Self { redaction, sinks, scratch: Vec::new() })
+        Ok(Self { redaction, sinks, buffer: Buffer::default() })
     }
 
     /// Hands the exchange to every sink whose format carries its leg. Never blocks.
@@ -84,12 +85,11 @@ impl Exporter {
     }
 
     fn record(&mut self, format: Format, observation: &Observation, id: &Arc<str>) -> Record {
-        self.scratch.clear();
-        format.write(observation, &self.redaction, &mut self.scratch);
+        let redaction = &self.redaction;
         Record {
             id: Arc::clone(id),
             duration_ns: record::duration_ns(observation),
-            bytes: Bytes::copy_from_slice(&self.scratch),
+            bytes: self.buffer.record(|out| format.write(observation, redaction, out)),
         }
     }
 

@@ -10,6 +10,7 @@ mod failure;
 mod file;
 mod queue;
 mod retry;
+mod room;
 mod specification;
 mod stdout;
 mod tcp;
