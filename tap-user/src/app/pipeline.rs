@@ -6,6 +6,7 @@ use crate::export::Exporter;
 use crate::gateway::Correlator;
 use crate::http::content::Contents;
 use crate::http::{Limits, MemoryBudget, Observer, Protocol};
+use crate::policy::Redaction;
 use crate::segment::{Abandonment, Connection, Happening, Interest, Time};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
@@ -39,6 +40,7 @@ struct Output {
     /// Bytes of each decoded body that records carry: as many as are captured of a body.
     content_cap: u64,
     correlator: Correlator,
+    redaction: Redaction,
     exporter: Exporter,
     exchanges: Exchanges,
     patience: Patience,
@@ -57,12 +59,13 @@ impl Pipeline {
         limits: Limits,
         budget: MemoryBudget,
         correlator: Correlator,
+        redaction: Redaction,
         exporter: Exporter,
         patience: Patience,
     ) -> Self {
         let content_cap = limits.body_cap;
         let exchanges = Exchanges::default();
-        let output = Output { content_cap, correlator, exporter, exchanges, patience };
+        let output = Output { content_cap, correlator, redaction, exporter, exchanges, patience };
         let (observed, timers, protocols) =
             (HashMap::default(), Timers::default(), BTreeMap::new());
         Self { limits, budget, observed, timers, output, protocols }
@@ -208,6 +211,7 @@ impl Output {
             self.exchanges.count(&observed.connection, &exchange);
             let mut observation = self.correlator.identify(&observed.connection, exchange);
             observation.contents = Contents::new(self.content_cap);
+            self.redaction.redact(&mut observation);
             match &self.patience {
                 Patience::None => self.exporter.export(&observation),
                 Patience::Until(hurry) => self.exporter.export_waiting(&observation, hurry),

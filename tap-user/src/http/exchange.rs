@@ -60,6 +60,23 @@ impl Headers {
         self.fields.len()
     }
 
+    /// The same fields with other values at the given places (number of the field, value).
+    #[must_use]
+    pub fn with_values(&self, values: &[(usize, Vec<u8>)]) -> Self {
+        let mut raw = Vec::with_capacity(self.raw.len());
+        let mut push = |bytes: &[u8]| {
+            let start = u32::try_from(raw.len()).unwrap_or(u32::MAX);
+            raw.extend_from_slice(bytes);
+            start..u32::try_from(raw.len()).unwrap_or(u32::MAX)
+        };
+        let fields = self.iter().enumerate().map(|(number, (name, value))| {
+            let other = values.iter().find(|(place, _)| *place == number);
+            (push(name), push(other.map_or(value, |(_, value)| value)))
+        });
+        let fields = fields.collect();
+        Self { raw: raw.into(), fields }
+    }
+
     /// Whether there is no field line.
     #[must_use]
     pub fn is_empty(&self) -> bool {

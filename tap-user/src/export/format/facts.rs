@@ -90,6 +90,14 @@ pub(super) fn write_anomalies(object: &mut Object<'_>, anomalies: Anomalies) {
     }
 }
 
+/// How many values each rule replaced; left out if nothing was.
+pub(super) fn write_redacted(object: &mut Object<'_>, observation: &Observation) {
+    let Some(redacted) = &observation.redacted else { return };
+    object.object("redacted", |object| {
+        redacted.rules.iter().for_each(|(rule, count)| object.named(rule, *count));
+    });
+}
+
 /// Whether no process of the gateway is known; then a derived id has 0 in its place.
 pub(super) fn is_pid_unknown(connection: &Connection) -> bool {
     connection.process.is_none()
@@ -161,6 +169,8 @@ pub(super) fn write_body_facts(object: &mut Object<'_>, shown: &ShownBody<'_>) {
     object.flag("end_inferred", body.end_inferred);
     object.flag("memory_limited", body.memory_limited);
     object.flag("malformed", body.malformed);
+    object.flag("redacted", shown.is_redacted());
+    object.flag("withheld", shown.is_withheld());
     write_content_facts(object, shown);
 }
 
