@@ -76,7 +76,8 @@ impl<F: FileSystem> Spool<F> {
             return Err(AppendError::Full);
         }
         let writer = self.writer()?;
-        let segment = self.segments.newest().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let segment =
+            self.segments.newest().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         let batch = self.batch(segment, entries, time_ns);
         self.write(&writer, segment, batch, places)
     }
@@ -183,10 +184,10 @@ impl<F: FileSystem> Spool<F> {
     }
 
     fn note_unsynced(&mut self, writer: &F::File, segment: Segment) {
-        let is_noted = self.unsynced.newest == Some(segment.name.first);
+        let is_noted = self.unsynced.newest == Some(segment.name);
         if !is_noted {
             self.unsynced.files.push(writer.clone());
-            self.unsynced.newest = Some(segment.name.first);
+            self.unsynced.newest = Some(segment.name);
         }
     }
 

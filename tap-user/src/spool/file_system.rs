@@ -93,11 +93,7 @@ pub(super) fn append_all(file: &impl SpoolFile, bytes: &[u8]) -> (usize, io::Res
 }
 
 /// Reads up to `length` bytes from `offset`; fewer only at the end of the file.
-pub(super) fn read_up_to(
-    file: &impl SpoolFile,
-    offset: u64,
-    length: usize,
-) -> io::Result<Vec<u8>> {
+pub(super) fn read_up_to(file: &impl SpoolFile, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut done = 0;
     while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {

@@ -277,7 +277,10 @@ mod tests {
         fs::write(&file, "").unwrap();
         for path in [&file, &file.join("below")] {
             let error = Folder::open(path).unwrap_err().to_string();
-            assert!(error.contains("of the user that runs gatetap") || error.contains("for the user"), "{error}");
+            assert!(
+                error.contains("of the user that runs gatetap") || error.contains("for the user"),
+                "{error}"
+            );
         }
     }
 }

@@ -179,7 +179,9 @@ pub(super) fn decode_entry(bytes: &Bytes, salt: u64) -> Decoded {
         return Decoded::Incomplete(ENTRY_HEAD_BYTES);
     };
     match bytes.get(..length) {
-        Some(_) => checked_entry(&bytes.slice(..length), salt).map_or(Decoded::Damaged, Decoded::Entry),
+        Some(_) => {
+            checked_entry(&bytes.slice(..length), salt).map_or(Decoded::Damaged, Decoded::Entry)
+        }
         None => Decoded::Incomplete(length),
     }
 }
@@ -291,8 +293,7 @@ mod tests {
             let bytes = Bytes::from(encoded(&entry));
             let length = encoded_length(&entry).unwrap();
             assert_eq!(bytes.len() as u64, length);
-            let stored =
-                Stored { sequence: 9, time_ns: 1_700_000_000_000_000_000, entry, length };
+            let stored = Stored { sequence: 9, time_ns: 1_700_000_000_000_000_000, entry, length };
             assert_eq!(decode_entry(&bytes, NAME.salt), Decoded::Entry(stored));
         }
     }
@@ -343,7 +344,8 @@ mod tests {
         let text = NAME.to_string();
         assert_eq!(text, "00000000000000000007-0123456789abcdef.spool");
         assert_eq!(SegmentName::parse(&text), Some(NAME));
-        for other in ["7-0123456789abcdef.spool", "acknowledged", "", "-.spool", &text.to_uppercase()]
+        for other in
+            ["7-0123456789abcdef.spool", "acknowledged", "", "-.spool", &text.to_uppercase()]
         {
             assert_eq!(SegmentName::parse(other), None, "{other}");
         }

@@ -13,7 +13,9 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A file cannot be read.
-    #[error("cannot read {file} of the spool: {source}; if the disk is broken, move the folder away")]
+    #[error(
+        "cannot read {file} of the spool: {source}; if the disk is broken, move the folder away"
+    )]
     Read {
         /// The file.
         file: String,
@@ -21,7 +23,9 @@ pub enum OpenError {
         source: io::Error,
     },
     /// It was written by a later version.
-    #[error("{file} of the spool is of version {version}, which a later gatetap wrote: run that one until `gatetap spool` shows nothing, or choose another folder")]
+    #[error(
+        "{file} of the spool is of version {version}, which a later gatetap wrote: run that one until `gatetap spool` shows nothing, or choose another folder"
+    )]
     Version {
         /// The file.
         file: String,
@@ -57,6 +61,9 @@ impl<F: FileSystem> Spool<F> {
         spool.retire_empty_twins()?;
         spool.find_end()?;
         spool.go_to(position)?;
+        spool.unsynced.names =
+            spool.segments.all().map(|segment| segment.name.to_string()).collect();
+        spool.unsynced.folder = Some(spool.files.clone());
         Ok(spool)
     }
 
@@ -94,8 +101,7 @@ impl<F: FileSystem> Spool<F> {
     }
 
     fn scanner(&self, segment: Segment, limit: u64) -> Result<Scanner<F::File>, OpenError> {
-        let file =
-            self.files.open(&segment.name.to_string()).map_err(cannot_read(segment.name))?;
+        let file = self.files.open(&segment.name.to_string()).map_err(cannot_read(segment.name))?;
         Ok(Scanner::new(file, segment.name, segment.bytes, limit))
     }
 

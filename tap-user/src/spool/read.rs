@@ -46,6 +46,8 @@ impl<F: FileSystem> Spool<F> {
     fn read_one(&mut self) -> io::Result<Option<Read>> {
         while self.cursor.sequence < self.segments.next {
             match self.step() {
+                // Its segment was given up, and is readable after all.
+                Ok(Step::Entry(stored)) if stored.sequence < self.cursor.sequence => {}
                 Ok(Step::Entry(stored)) => {
                     self.read_failures = 0;
                     self.note_missing_before(stored.sequence);

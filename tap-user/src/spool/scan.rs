@@ -117,7 +117,8 @@ impl<F: SpoolFile> Scanner<F> {
     /// What of the chunk is at the offset and behind it.
     fn rest(&self) -> Bytes {
         let from = self.offset.saturating_sub(self.chunk_start);
-        let from = usize::try_from(from).map_or(self.chunk.len(), |from| from.min(self.chunk.len()));
+        let from =
+            usize::try_from(from).map_or(self.chunk.len(), |from| from.min(self.chunk.len()));
         self.chunk.slice(from..)
     }
 

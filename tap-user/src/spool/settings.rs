@@ -143,8 +143,7 @@ mod tests {
 
     #[test]
     fn everything_can_be_set() {
-        let settings =
-            read("{path: /x, size: 8MiB, when_full: drop_newest, sync: 100ms}").unwrap();
+        let settings = read("{path: /x, size: 8MiB, when_full: drop_newest, sync: 100ms}").unwrap();
         let limits = settings.limits();
         assert_eq!((limits.bytes, limits.segment_bytes), (8 << 20, 256 << 10));
         assert_eq!(limits.when_full, WhenFull::DropNewest);

@@ -2,6 +2,7 @@
 
 use super::file_system::{FileSystem, SpoolFile};
 use super::folder::Folder;
+use super::format::SegmentName;
 use super::position::{self, Durability};
 use super::scan::Scanner;
 use super::segments::{Dropped, Place, Segments};
@@ -56,15 +57,18 @@ pub struct Waiting {
 #[derive(Debug, Clone)]
 pub struct Unsynced<F: FileSystem = Folder> {
     pub(super) files: Vec<F::File>,
-    /// First sequence number of the segment that is the last of these.
-    pub(super) newest: Option<u64>,
+    /// Files that the last process wrote, and may not have synced when it was killed. Not open,
+    /// since they may be many.
+    pub(super) names: Vec<String>,
+    /// The segment that is the last of `files`.
+    pub(super) newest: Option<SegmentName>,
     /// The folder, if files were made in it or removed.
     pub(super) folder: Option<F>,
 }
 
 impl<F: FileSystem> Default for Unsynced<F> {
     fn default() -> Self {
-        Self { files: Vec::new(), newest: None, folder: None }
+        Self { files: Vec::new(), names: Vec::new(), newest: None, folder: None }
     }
 }
 
@@ -81,7 +85,17 @@ impl<F: FileSystem> Unsynced<F> {
     /// It may not.
     pub fn sync(&self) -> io::Result<()> {
         self.files.iter().try_for_each(SpoolFile::sync)?;
-        self.folder.iter().try_for_each(FileSystem::sync_folder)
+        let Some(folder) = &self.folder else { return Ok(()) };
+        self.names.iter().try_for_each(|name| sync_if_there(folder, name))?;
+        folder.sync_folder()
+    }
+}
+
+fn sync_if_there(folder: &impl FileSystem, name: &str) -> io::Result<()> {
+    match folder.open(name) {
+        Ok(file) => file.sync(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
