@@ -19,11 +19,13 @@ mod totals;
 
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
-pub use sink::{InvalidSink, Retry, SinkSpecification, StartError, Target};
+pub use sink::{
+    Destination, FileSettings, Retry, RetrySettings, SinkSettings, SinkSpecification, StartError,
+    StdoutSettings, TcpSettings,
+};
 pub use totals::{Dropped, SinkTotals};
 
 use crate::gateway::Observation;
-use crate::policy::Redaction;
 use bytes::Bytes;
 use sink::RunningSink;
 use std::sync::Arc;
@@ -35,7 +37,6 @@ use tokio::time::Instant;
 /// Writes records and hands them to sinks.
 #[derive(Debug)]
 pub struct Exporter {
-    redaction: Redaction,
     sinks: Vec<RunningSink>,
     scratch: Vec<u8>,
 }
@@ -46,16 +47,12 @@ impl Exporter {
     /// # Errors
     /// A file cannot be opened, or standard output is closed. A collector that cannot be reached
     /// is no error: the sink keeps trying.
-    pub fn start(
-        runtime: &Handle,
-        sinks: Vec<SinkSpecification>,
-        redaction: Redaction,
-    ) -> Result<Self, StartError> {
+    pub fn start(runtime: &Handle, sinks: Vec<SinkSpecification>) -> Result<Self, StartError> {
         let sinks = sinks
             .into_iter()
             .map(|sink| RunningSink::start(runtime, sink))
             .collect::<Result<_, _>>()?;
-        Ok(Self { redaction, sinks, scratch: Vec::new() })
+        Ok(Self { sinks, scratch: Vec::new() })
     }
 
     /// Hands the exchange to every sink whose format carries its leg. Never blocks.
@@ -85,7 +82,7 @@ impl Exporter {
 
     fn record(&mut self, format: Format, observation: &Observation, id: &Arc<str>) -> Record {
         self.scratch.clear();
-        format.write(observation, &self.redaction, &mut self.scratch);
+        format.write(observation, &mut self.scratch);
         Record {
             id: Arc::clone(id),
             duration_ns: record::duration_ns(observation),

@@ -16,8 +16,11 @@ mod tcp;
 mod window;
 
 pub(super) use failure::{Failure, FailureKind, Rejection};
-pub use retry::Retry;
-pub use specification::{InvalidSink, SinkSpecification, Target};
+pub use file::FileSettings;
+pub use retry::{Retry, RetrySettings};
+pub use specification::{Destination, SinkSettings, SinkSpecification};
+pub use stdout::StdoutSettings;
+pub use tcp::TcpSettings;
 
 use super::format::Format;
 use super::record::Record;
@@ -84,18 +87,13 @@ impl RunningSink {
         runtime: &Handle,
         specification: SinkSpecification,
     ) -> Result<Self, StartError> {
-        let SinkSpecification { target, format, queue_bytes } = specification;
-        let counters = Arc::new(Counters::new(target.to_string()));
+        let SinkSpecification { name, destination, format, queue_bytes, retry } = specification;
+        let counters = Arc::new(Counters::new(name));
         let (intake, backlog) = queue::queue(queue_bytes, Arc::clone(&counters));
         let (end, ending) = watch::channel(None);
-        let beginning = Beginning {
-            runtime,
-            backlog,
-            retry: Retry::default(),
-            counters: Arc::clone(&counters),
-            end: ending,
-        };
-        let task = start_task(beginning, target)?;
+        let beginning =
+            Beginning { runtime, backlog, retry, counters: Arc::clone(&counters), end: ending };
+        let task = start_task(beginning, destination)?;
         Ok(Self { format, intake, counters, end, task })
     }
 
@@ -124,15 +122,18 @@ impl RunningSink {
     }
 }
 
-fn start_task(beginning: Beginning<'_>, target: Target) -> Result<JoinHandle<()>, StartError> {
-    Ok(match target {
-        Target::Stdout => beginning.run(StdoutSink::new().map_err(StartError::Stdout)?),
-        Target::File { path } => {
+fn start_task(
+    beginning: Beginning<'_>,
+    destination: Destination,
+) -> Result<JoinHandle<()>, StartError> {
+    Ok(match destination {
+        Destination::Stdout(_) => beginning.run(StdoutSink::new().map_err(StartError::Stdout)?),
+        Destination::File(FileSettings { path }) => {
             beginning.run(FileSink::new(&path).map_err(|source| StartError::File { path, source })?)
         }
-        Target::Tcp { host, port, timeout } => {
+        Destination::Tcp(settings) => {
             let counters = Arc::clone(&beginning.counters);
-            beginning.run(TcpSink::new(host, port, timeout, counters))
+            beginning.run(TcpSink::new(settings, counters))
         }
     })
 }
