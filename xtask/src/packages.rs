@@ -45,7 +45,7 @@ pub(crate) const BPF_TOOLCHAIN: [Package; 3] = [
 ];
 
 /// What the demo and the live tests run.
-pub(crate) const PROGRAMS_UNDER_TEST: [Package; 3] = [
+pub(crate) const PROGRAMS_UNDER_TEST: [Package; 6] = [
     Package {
         name: "nginx-light",
         reason: "the gateway and its upstream in demo and live tests",
@@ -57,6 +57,31 @@ pub(crate) const PROGRAMS_UNDER_TEST: [Package; 3] = [
         program: Some("/usr/bin/curl"),
     },
     Package { name: "wrk", reason: "load in live tests", program: Some("/usr/bin/wrk") },
+    Package {
+        name: "kubernetes-client",
+        reason: "kubectl renders the manifests as it would apply them",
+        program: Some("/usr/bin/kubectl"),
+    },
+    Package {
+        name: "systemd",
+        reason: "systemd-analyze verifies the unit",
+        program: Some("/usr/bin/systemd-analyze"),
+    },
+    Package {
+        name: "iproute2",
+        reason: "network namespaces of the tests' own",
+        program: Some("/usr/sbin/ip"),
+    },
+];
+
+/// What installs Python tools for tests.
+pub(crate) const PYTHON: [Package; 2] = [
+    Package {
+        name: "python3",
+        reason: "runs the validator of Kubernetes manifests",
+        program: Some("/usr/bin/python3"),
+    },
+    Package { name: "python3-pip", reason: "installs that validator", program: None },
 ];
 
 /// What `bench read` runs besides.
