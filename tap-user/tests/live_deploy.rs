@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 #[test]
 fn manifests_match_the_schemas_of_kubernetes() {
-    if !met(program(KUBECTL)) || !met(program(PYTHON)) {
+    if met(program(KUBECTL)).is_none() || met(program(PYTHON)).is_none() {
         return;
     }
     for overlay in OVERLAYS {
@@ -37,7 +37,7 @@ fn manifests_match_the_schemas_of_kubernetes() {
 /// The check above can fail.
 #[test]
 fn a_misspelt_key_does_not_match_them() {
-    if !met(program(KUBECTL)) || !met(program(PYTHON)) {
+    if met(program(KUBECTL)).is_none() || met(program(PYTHON)).is_none() {
         return;
     }
     let output = validate(&rendered("base").replace("hostPID", "hostPid"));
@@ -46,7 +46,7 @@ fn a_misspelt_key_does_not_match_them() {
 
 #[test]
 fn systemd_accepts_the_unit() {
-    if !met(program("/usr/bin/systemd-analyze")) {
+    if met(program("/usr/bin/systemd-analyze")).is_none() {
         return;
     }
     let folder = attempt(tempfile::tempdir());
@@ -66,7 +66,7 @@ fn systemd_accepts_the_unit() {
 #[test]
 fn gatetap_starts_as_the_daemonset_starts_it() {
     let _alone = exclusive();
-    if !require_live() || !met(program(KUBECTL)) {
+    if !require_live() || met(program(KUBECTL)).is_none() {
         return;
     }
     for overlay in OVERLAYS {
@@ -87,7 +87,7 @@ fn gatetap_starts_as_the_daemonset_starts_it() {
 #[test]
 fn gatetap_starts_as_the_unit_starts_it() {
     let _alone = exclusive();
-    if !require_live() || !met(program("/usr/bin/setpriv")) {
+    if !require_live() || met(program("/usr/bin/setpriv")).is_none() {
         return;
     }
     let settings = attempt(fs::read_to_string(deploy("systemd/gatetap.yaml")));
