@@ -38,6 +38,14 @@ pub struct SinkSettings {
     pub retry: RetrySettings,
 }
 
+impl SinkSettings {
+    /// Standard output with all its defaults.
+    #[must_use]
+    pub fn stdout() -> Self {
+        Self { stdout: Some(StdoutSettings::default()), ..Self::default() }
+    }
+}
+
 /// A key with nothing behind it (`stdout:`) is given all the same.
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
@@ -91,7 +99,8 @@ text_value!(
     QueueSize,
     "queue size",
     json_schema!({
-        "type": ["string", "integer"], "pattern": SIZE_PATTERN, "minimum": LEAST_QUEUE_BYTES
+        "title": "size", "type": ["string", "integer"], "pattern": SIZE_PATTERN,
+        "minimum": LEAST_QUEUE_BYTES
     })
 );
 
