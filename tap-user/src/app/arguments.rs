@@ -1,13 +1,14 @@
 //! The command line as typed. Defaults and meaning are in `settings`.
 
-use super::settings::{BodyCap, HeaderName, Namespace, ProcessName, RingSize, SnapLength};
+use super::settings::{
+    BodyCap, HeaderName, Namespace, ProcessId, ProcessName, RingSize, SnapLength,
+};
 use super::source::SourceKind;
 use crate::export::SinkSettings;
 use crate::gateway::Generator;
 use crate::units::{ByteSize, Period, Port};
 use clap::{Args, Parser, Subcommand};
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// Watches an HTTP gateway from outside and exports every exchange in full.
@@ -184,7 +185,7 @@ pub(super) struct SelectionArguments {
     pub(super) process: Vec<ProcessName>,
     /// Watch this process and its descendants of the same name
     #[arg(long, value_name = "PID")]
-    pub(super) pid: Vec<NonZeroU32>,
+    pub(super) pid: Vec<ProcessId>,
     /// Only in this network namespace: its inode number, or a path such as /proc/4711/ns/net
     #[arg(long, value_name = "NAMESPACE")]
     pub(super) netns: Option<Namespace>,

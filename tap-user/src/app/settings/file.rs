@@ -2,7 +2,7 @@
 //! `gatetap config defaults`, the JSON Schema and docs/settings.md say of them; `x-flag` names the
 //! argument of the command line that goes before a key.
 
-use super::values::{BodyCap, HeaderName, Namespace, ProcessName, RingSize, SnapLength};
+use super::values::{BodyCap, HeaderName, Namespace, ProcessId, ProcessName, RingSize, SnapLength};
 use crate::app::source::SourceKind;
 use crate::export::SinkSettings;
 use crate::gateway::{DEFAULT_HEADER, Generator};
@@ -10,7 +10,6 @@ use crate::http::{DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_MEMORY_BYTES};
 use crate::units::{ByteSize, Period, Port};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,7 +79,7 @@ pub(crate) struct SelectSettings {
     pub(crate) processes: Vec<ProcessName>,
     /// These process ids, with their descendants of the same name.
     #[schemars(extend("x-flag" = "--pid"))]
-    pub(crate) pids: Vec<NonZeroU32>,
+    pub(crate) pids: Vec<ProcessId>,
     /// Only in this network namespace: its inode number, or a path such as `/proc/4711/ns/net`.
     #[schemars(extend("x-flag" = "--netns"))]
     pub(crate) network_namespace: Option<Namespace>,

@@ -19,4 +19,6 @@ pub(super) use load::Loaded;
 pub(super) use resolved::{ReadSettings, RecordSettings, Settings, for_read, for_run, for_watch};
 pub(super) use schema::schema;
 pub(super) use selection::select;
-pub(super) use values::{BodyCap, HeaderName, Namespace, ProcessName, RingSize, SnapLength};
+pub(super) use values::{
+    BodyCap, HeaderName, Namespace, ProcessId, ProcessName, RingSize, SnapLength,
+};

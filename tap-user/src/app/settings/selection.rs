@@ -32,7 +32,7 @@ pub(super) fn selection(settings: &SettingsFile) -> Result<Selection, Problem> {
     Ok(Selection {
         ports,
         names: processes.iter().map(ToString::to_string).collect(),
-        pids: pids.iter().map(|pid| pid.get()).collect(),
+        pids: pids.iter().map(|pid| pid.0).collect(),
         network_namespace: network_namespace.as_ref().map(inode).transpose().map_err(below)?,
         control_group: control_group.as_deref().map(group).transpose().map_err(below)?,
     })

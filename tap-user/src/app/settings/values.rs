@@ -2,8 +2,9 @@
 //! command line, the file and the schema.
 
 use crate::units::{ByteSize, SIZE_PATTERN, text_value};
-use schemars::json_schema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -36,6 +37,11 @@ pub(crate) struct BodyCap(pub(crate) ByteSize);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ProcessName(pub(crate) String);
+
+/// A process id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "u32")]
+pub(crate) struct ProcessId(pub(crate) u32);
 
 /// A header name (RFC 9110 5.1: a token).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +115,15 @@ impl FromStr for ProcessName {
             return Err(format!("`{text}`: use 1 to {NAME_LIMIT} bytes ({limit})"));
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+impl FromStr for ProcessId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let id = text.parse().ok().filter(|&id| id != 0);
+        id.map(Self).ok_or_else(|| format!("`{text}` is no process id; use a number from 1"))
     }
 }
 
@@ -210,6 +225,36 @@ text_value!(
         "title": "process name", "type": "string", "minLength": 1, "maxLength": NAME_LIMIT
     })
 );
+impl From<ProcessId> for u32 {
+    fn from(id: ProcessId) -> Self {
+        id.0
+    }
+}
+
+impl TryFrom<String> for ProcessId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl JsonSchema for ProcessId {
+    fn schema_name() -> Cow<'static, str> {
+        "process id".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "title": "process id", "type": "integer", "minimum": 1, "maximum": u32::MAX
+        })
+    }
+}
+
 text_value!(
     HeaderName,
     "header name",
@@ -244,6 +289,7 @@ mod tests {
             assert!(text.parse::<HeaderName>().is_err(), "{text}");
         }
         assert!("net".parse::<Namespace>().is_err());
+        assert!("0".parse::<ProcessId>().is_err());
     }
 
     #[test]

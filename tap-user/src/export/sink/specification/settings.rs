@@ -3,7 +3,9 @@
 use super::destination::KINDS;
 use crate::document::Problem;
 use crate::export::Format;
-use crate::export::sink::{FileSettings, RetrySettings, StdoutSettings, TcpSettings};
+use crate::export::sink::{
+    FileSettings, RetrySettings, RunscopeSettings, StdoutSettings, TcpSettings, TraceableSettings,
+};
 use crate::units::{ByteSize, SIZE_PATTERN, text_value};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -28,8 +30,14 @@ pub struct SinkSettings {
     /// A TCP collector.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub tcp: Option<TcpSettings>,
-    /// What records look like; by default `native`, and `kong` for `tcp`. `line`,
-    /// `coloured-line` and `indented` are for people.
+    /// Runscope's API.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub runscope: Option<RunscopeSettings>,
+    /// A Traceable agent.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub traceable: Option<TraceableSettings>,
+    /// What records look like; by default `native`, `kong` for `tcp`, and that of their names for
+    /// `runscope` and `traceable`. `line`, `coloured-line` and `indented` are for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// Bytes of records that wait in memory; beyond it they are dropped and counted.
