@@ -45,7 +45,7 @@ pub(crate) const BPF_TOOLCHAIN: [Package; 3] = [
 ];
 
 /// What the demo and the live tests run.
-pub(crate) const PROGRAMS_UNDER_TEST: [Package; 6] = [
+pub(crate) const PROGRAMS_UNDER_TEST: [Package; 7] = [
     Package {
         name: "nginx-light",
         reason: "the gateway and its upstream in demo and live tests",
@@ -71,6 +71,11 @@ pub(crate) const PROGRAMS_UNDER_TEST: [Package; 6] = [
         name: "iproute2",
         reason: "network namespaces of the tests' own",
         program: Some("/usr/sbin/ip"),
+    },
+    Package {
+        name: "python3-jsonschema",
+        reason: "judges the schema of the settings independently",
+        program: None,
     },
 ];
 
