@@ -1,7 +1,7 @@
 //! Happenings in, records out: one observer per connection, then ids, then the sinks.
 
 use super::timers::{Noted, Timers};
-use super::totals::Exchanges;
+use super::totals::{Exchanges, Sink};
 use crate::export::Exporter;
 use crate::gateway::Correlator;
 use crate::http::content::Contents;
@@ -146,6 +146,11 @@ impl Pipeline {
     /// Connections that ended, by what they spoke.
     pub(super) fn protocols(&self) -> &BTreeMap<&'static str, u64> {
         &self.protocols
+    }
+
+    /// What became of the records so far.
+    pub(super) fn sinks(&self) -> Vec<Sink> {
+        self.output.exporter.totals().into_iter().map(Into::into).collect()
     }
 
     /// What is left when all is handled: the sinks.

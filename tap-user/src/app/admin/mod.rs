@@ -1,9 +1,11 @@
 //! What a running tap tells its keepers over HTTP: `/metrics`, `/healthz` and `/readyz`. On
 //! loopback unless set otherwise; it answers questions and takes no orders.
 
+mod address;
 mod board;
 mod metrics;
 
+pub(crate) use address::AdminAddress;
 pub(super) use board::Board;
 
 use super::Failure;
@@ -18,17 +20,33 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// Where the answers are given unless set otherwise. Only this host can ask.
-pub(super) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 9_464);
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 9_464);
 const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 /// OpenMetrics 1.0, as prometheus-client writes it.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Answers on `address` from now on, on a task of `runtime`.
+/// Answers where the settings say from now on, on a task of `runtime`. Where they say nothing, an
+/// address that is taken (by another tap on this host, say) is no reason not to watch.
 ///
 /// # Errors
-/// The address cannot be listened on.
+/// The address that the settings name cannot be listened on.
 pub(super) fn start(
+    runtime: &Handle,
+    wanted: Option<AdminAddress>,
+    board: &Arc<Board>,
+) -> Result<(), Failure> {
+    match wanted {
+        Some(AdminAddress::Off) => Ok(()),
+        Some(AdminAddress::At(address)) => listen(runtime, address, board).map(|_| ()),
+        None => listen(runtime, DEFAULT_LISTEN, board).map(|_| ()).or_else(|failure| {
+            tracing::warn!("{failure}; there are no metrics");
+            Ok(())
+        }),
+    }
+}
+
+fn listen(
     runtime: &Handle,
     address: SocketAddr,
     board: &Arc<Board>,
@@ -106,7 +124,7 @@ mod tests {
     fn readiness_follows_the_source_and_health_the_loop() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let board = Arc::new(Board::default());
-        let address = start(runtime.handle(), "127.0.0.1:0".parse().unwrap(), &board).unwrap();
+        let address = listen(runtime.handle(), "127.0.0.1:0".parse().unwrap(), &board).unwrap();
         assert!(ask(address, "/readyz").starts_with("HTTP/1.1 503"));
         board.attached();
         board.turned();
@@ -122,7 +140,7 @@ mod tests {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let error = start(runtime.handle(), address, &Arc::default()).unwrap_err().to_string();
+        let error = listen(runtime.handle(), address, &Arc::default()).unwrap_err().to_string();
         assert!(error.starts_with("admin.listen: cannot listen on 127.0.0.1:"), "{error}");
     }
 }
