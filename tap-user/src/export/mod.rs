@@ -24,7 +24,7 @@ pub use format::{Format, UnknownFormat};
 pub use record::Record;
 pub use sink::{
     Destination, FileSettings, Milliseconds, Retry, RetrySettings, RunscopeSettings, SinkSettings,
-    SinkSpecification, StartError, StdoutSettings, TcpSettings, TraceableSettings,
+    SinkSpecification, Stamp, StartError, StdoutSettings, TcpSettings, TraceableSettings,
 };
 pub use totals::{Dropped, SinkTotals};
 

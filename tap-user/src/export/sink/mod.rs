@@ -24,7 +24,7 @@ pub use file::FileSettings;
 pub use http::Milliseconds;
 pub use retry::{Retry, RetrySettings};
 pub use runscope::RunscopeSettings;
-pub use specification::{Destination, SinkSettings, SinkSpecification};
+pub use specification::{Destination, SinkSettings, SinkSpecification, Stamp};
 pub use stdout::StdoutSettings;
 pub use tcp::TcpSettings;
 pub use traceable::TraceableSettings;
@@ -103,7 +103,8 @@ impl RunningSink {
         runtime: &Handle,
         specification: SinkSpecification,
     ) -> Result<Self, StartError> {
-        let SinkSpecification { name, destination, format, queue_bytes, retry } = specification;
+        let SinkSpecification { name, destination, format, queue_bytes, retry, generation: _ } =
+            specification;
         let counters = Arc::new(Counters::new(name));
         let (intake, backlog) = queue::queue(queue_bytes, Arc::clone(&counters));
         let (end, ending) = watch::channel(None);

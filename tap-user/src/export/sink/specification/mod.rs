@@ -9,11 +9,13 @@
 
 mod destination;
 mod settings;
+mod stamp;
 mod text;
 
 pub use destination::Destination;
 pub(in crate::export::sink) use destination::{DestinationSettings, Kind, Place};
 pub use settings::SinkSettings;
+pub use stamp::Stamp;
 
 use crate::document::Problem;
 use crate::export::Format;
@@ -35,6 +37,9 @@ pub struct SinkSpecification {
     pub queue_bytes: u64,
     /// How long to wait after a failure.
     pub retry: Retry,
+    /// Counts how often what its settings name outside of them has changed (secrets in files, the
+    /// file itself): a sink of another generation is another sink.
+    pub generation: u64,
 }
 
 /// What it is, in a line for people.
@@ -66,6 +71,7 @@ impl SinkSettings {
             format: self.format.unwrap_or(kind.default_format),
             queue_bytes: self.queue_bytes.bytes(),
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
+            generation: 0,
             destination,
         })
     }
