@@ -15,15 +15,20 @@ use gatetap::http::{Body, Framing, Outcome};
 use receiver::runscope::{self, Runscope};
 use receiver::traceable::Traceable;
 use receiver::{Behaviour, Contract, Receiver, Script, always, at_first, every};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::{after, body, connection, kong_example, observation, request, response};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
 
 /// Enough for anything here; a test that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -549,7 +554,7 @@ async fn a_redirect_is_not_followed() {
 /// Proxies that the environment names get nothing: what is captured is not theirs to see.
 #[test]
 fn proxies_of_the_environment_get_nothing() {
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
+    let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "proxy_child", "--nocapture"])
         .env("GATETAP_TEST_PROXY", "1")
         .env("http_proxy", "http://127.0.0.1:9")
@@ -591,6 +596,91 @@ async fn memory_stays_bounded_while_a_receiver_stalls() {
     assert!(totals.dropped.queue_full > 400 && totals.dropped.shutdown > 0, "{totals:?}");
     assert_eq!((totals.delivered_records, totals.queued_bytes), (0, 0));
     assert_adds_up(&totals);
+}
+
+// ---- TLS
+
+/// A certificate for those names that signs itself, made by OpenSSL: paths of the certificate and
+/// its key.
+fn certificate(folder: &Path, names: &str) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    let output = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-days", "2", "-subj", "/CN=localhost"])
+        // Without this it would be an authority, which no server may be.
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-addext", &format!("subjectAltName={names}")])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .output()
+        .expect("openssl is there: see xtask/src/packages.rs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    (certificate, key)
+}
+
+fn acceptor(certificate: &Path, key: &Path) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let chain = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
+    let server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap())
+        .unwrap();
+    TlsAcceptor::from(Arc::new(server))
+}
+
+#[tokio::test]
+async fn https_is_verified_unless_told_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, key) = certificate(folder.path(), "DNS:localhost,IP:127.0.0.1");
+    let receiver =
+        Receiver::start_tls(runscope(), always(Behaviour::Take), acceptor(&own, &key)).await;
+    let known = format!(",tls_ca={}", own.display());
+    for (host, options, is_trusted) in [
+        ("127.0.0.1", known.as_str(), true),
+        ("localhost", known.as_str(), true),
+        ("127.0.0.1", ",tls_verify=false", true),
+        ("127.0.0.1", "", false),
+    ] {
+        let url = format!("https://{host}:{}", receiver.port());
+        assert_eq!(is_delivered(&receiver, &url, options).await, is_trusted, "{host}{options}");
+    }
+    assert_no_violations(&receiver);
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (other, key) = certificate(folder.path(), "DNS:other.example");
+    let receiver =
+        Receiver::start_tls(runscope(), always(Behaviour::Take), acceptor(&other, &key)).await;
+    let url = format!("https://127.0.0.1:{}", receiver.port());
+    let known = format!(",tls_ca={}", other.display());
+    assert!(!is_delivered(&receiver, &url, &known).await);
+}
+
+/// Sends three records; if they do not arrive, TLS is the reason.
+async fn is_delivered(receiver: &Receiver, url: &str, options: &str) -> bool {
+    let sink = runscope_at(url).replace("timeout=300ms", "timeout=5s");
+    let before = receiver.taken().len();
+    let mut exporter = exporter(&format!("{sink}{options}"));
+    export_numbered(&mut exporter, 0..3);
+    let arriving = tokio::time::timeout(PATIENCE, async {
+        while exporter.totals()[0].queued_records > 0 && exporter.totals()[0].failures == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+    arriving.await.expect("something becomes of them");
+    let totals = exporter.shutdown(Duration::ZERO).await.remove(0);
+    let failed = totals.failures_by_kind.first().map(|(kind, _)| *kind);
+    match (totals.delivered_records, receiver.taken().len() - before, failed) {
+        (3, 3, None) => true,
+        (0, 0, Some("tls")) => false,
+        other => panic!("{other:?}"),
+    }
 }
 
 // ---- secrets
