@@ -13,6 +13,7 @@
 //! dropped and counted. A file can wait, and so it does. Each sink has a task of its own that
 //! delivers what is queued.
 
+mod buffer;
 mod format;
 mod json;
 mod record;
@@ -28,7 +29,7 @@ pub use sink::{
 pub use totals::{Dropped, SinkTotals};
 
 use crate::gateway::Observation;
-use bytes::Bytes;
+use buffer::Buffer;
 use format::Room;
 use sink::RunningSink;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct Exporter {
     sinks: Vec<RunningSink>,
-    scratch: Vec<u8>,
+    buffer: Buffer,
 }
 
 impl Exporter {
@@ -55,7 +56,7 @@ impl Exporter {
             .into_iter()
             .map(|sink| RunningSink::start(runtime, sink))
             .collect::<Result<_, _>>()?;
-        Ok(Self { sinks, scratch: Vec::new() })
+        Ok(Self { sinks, buffer: Buffer::default() })
     }
 
     /// Hands the exchange to every sink whose format carries its leg. Never blocks.
@@ -91,12 +92,10 @@ impl Exporter {
     }
 
     fn record(&mut self, format: Format, observation: &Observation, id: &Arc<str>) -> Record {
-        self.scratch.clear();
-        format.write(observation, &mut self.scratch);
         Record {
             id: Arc::clone(id),
             duration_ns: record::duration_ns(observation),
-            bytes: Bytes::copy_from_slice(&self.scratch),
+            bytes: self.buffer.record(|out| format.write(observation, out)),
         }
     }
 

@@ -11,6 +11,7 @@ mod file;
 mod http;
 mod queue;
 mod retry;
+mod room;
 mod runscope;
 mod specification;
 mod stdout;
