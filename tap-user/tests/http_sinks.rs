@@ -51,7 +51,7 @@ fn traceable() -> Traceable {
 
 /// Settings of a Runscope sink that posts there, as on the command line.
 fn runscope_at(url: &str) -> String {
-    format!("runscope:bucket1,api_endpoint={url},access_token={TOKEN},timeout=300ms")
+    format!("runscope:bucket1,api_endpoint={url},access_token={TOKEN},timeout=300ms,log_body=true")
 }
 
 /// Settings of a Traceable sink that posts there.
@@ -86,6 +86,16 @@ fn assert_adds_up(totals: &SinkTotals) {
         + totals.rejected_records
         + totals.dropped.total();
     assert_eq!(totals.given_records, accounted, "{totals:?}");
+}
+
+/// Failures by their kinds.
+fn kinds(totals: &SinkTotals) -> Vec<(&str, u64)> {
+    totals.failures_by_kind.iter().map(|(kind, count)| (*kind, *count)).collect()
+}
+
+/// The kind of the first failure that there is.
+fn first_kind(totals: &SinkTotals) -> Option<&str> {
+    kinds(totals).first().map(|(kind, _)| *kind)
 }
 
 fn assert_no_violations(receiver: &Receiver) {
@@ -216,6 +226,20 @@ async fn runscope_gets_the_message_of_kongs_plugin() {
     assert_eq!(record("ipv6")["response"]["response_time"], json!(0.333));
 }
 
+/// As in Kong, bodies are only sent if that is asked for; then they are the empty string.
+#[tokio::test]
+async fn runscope_gets_no_bodies_unless_told_to() {
+    let receiver = Receiver::start(runscope(), always(Behaviour::Take)).await;
+    let record =
+        send_all(&receiver, &runscope_at(&receiver.url()).replace(",log_body=true", "")).await;
+    for id in ["json", "form", "binary", "chunked", "gzip", "large"] {
+        assert_eq!(record(id)["response"]["body"], "", "{id}");
+        assert_eq!(record(id)["request"]["form"], json!({}), "{id}");
+    }
+    assert_eq!(record("form")["request"]["body"], "");
+    assert_eq!(record("chunked")["response"]["size_bytes"], "50");
+}
+
 #[tokio::test]
 async fn traceable_gets_one_call_per_exchange_in_form_a() {
     let receiver = Receiver::start(traceable(), always(Behaviour::Take)).await;
@@ -293,7 +317,7 @@ async fn what_a_format_has_no_place_for_waits_or_is_counted() {
 // ---- receivers that misbehave
 
 /// Sends records to a receiver with that script, both kinds of sinks; all of them arrive.
-async fn all_arrive(count: usize, script: fn() -> Script, kinds: &[&str]) {
+async fn all_arrive(count: usize, script: fn() -> Script, allowed: &[&str]) {
     for (kind, receiver) in [
         ("runscope", Receiver::start(runscope(), script()).await),
         ("traceable", Receiver::start(traceable(), script()).await),
@@ -311,9 +335,9 @@ async fn all_arrive(count: usize, script: fn() -> Script, kinds: &[&str]) {
         assert_adds_up(&totals);
         let delivered = (totals.delivered_records, totals.queued_records);
         assert_eq!(delivered, (count as u64, 0), "{kind}: {totals:?}");
-        assert!(totals.failures >= 1 || kinds.is_empty(), "{kind}: {totals:?}");
-        for (failed, _) in &totals.failures_by_kind {
-            assert!(kinds.contains(failed), "{kind}: {totals:?}");
+        assert!(totals.failures >= 1 || allowed.is_empty(), "{kind}: {totals:?}");
+        for (failed, _) in kinds(&totals) {
+            assert!(allowed.contains(&failed), "{kind}: {totals:?}");
         }
     }
 }
@@ -332,7 +356,7 @@ async fn a_receiver_that_is_absent_gets_everything_when_it_comes() {
         sleep(Duration::from_millis(250)).await;
         let before = exporter.totals().remove(0);
         assert_eq!((before.delivered_records, before.queued_records), (0, 30));
-        assert_eq!(before.failures_by_kind.first().map(|(kind, _)| *kind), Some("connect"));
+        assert_eq!(first_kind(&before), Some("connect"));
         let take = always(Behaviour::Take);
         let receiver = if is_runscope {
             Receiver::start_again(port, runscope(), take)
@@ -405,7 +429,7 @@ async fn a_reply_may_drip_as_long_as_it_ends_in_time() {
     export_numbered(&mut exporter, 0..20);
     let totals = shut_down(exporter).await;
     assert_eq!(totals.delivered_records, 20);
-    assert_eq!(totals.failures_by_kind.first().map(|(kind, _)| *kind), Some("timeout"));
+    assert_eq!(first_kind(&totals), Some("timeout"));
     assert!(receiver.taken().len() > 20, "what it may have taken comes again");
 }
 
@@ -423,7 +447,7 @@ async fn a_reply_that_is_cut_counts_as_none_only_where_it_means_something() {
     let totals = shut_down(posting).await;
     assert_eq!(receiver.taken().into_iter().collect::<HashSet<_>>(), ids(0..30));
     assert_eq!((totals.delivered_records, totals.rejected_records), (30, 0));
-    assert_eq!(totals.failures_by_kind.first().map(|(kind, _)| *kind), Some("reply"));
+    assert_eq!(first_kind(&totals), Some("reply"));
     assert_eq!(receiver.taken().len() as u64, 30 + totals.failures);
 
     let receiver = Receiver::start(traceable(), every(7, Behaviour::CutReply)).await;
@@ -442,7 +466,7 @@ async fn retry_after_is_honoured() {
     exporter.export(&numbered(0));
     let totals = shut_down(exporter).await;
     assert!(begin.elapsed() >= Duration::from_secs(1));
-    assert_eq!(totals.failures_by_kind, [("status_429", 1)]);
+    assert_eq!(kinds(&totals), [("status_429", 1)]);
     assert_eq!(receiver.taken(), ["r-0"]);
     let times = receiver.times();
     assert!(times[1] - times[0] >= Duration::from_secs(1));
@@ -458,7 +482,7 @@ async fn a_wrong_token_holds_records_back_until_it_is_right() {
         export_numbered(&mut exporter, 0..20);
         let totals = shut_down(exporter).await;
         assert_eq!((totals.delivered_records, totals.rejected_records), (20, 0), "{totals:?}");
-        assert_eq!(totals.failures_by_kind.first().map(|(kind, _)| *kind), Some("status_4xx"));
+        assert_eq!(first_kind(&totals), Some("status_4xx"));
         assert_eq!(receiver.taken().into_iter().collect::<HashSet<_>>(), ids(0..20));
     }
 }
@@ -487,7 +511,7 @@ async fn a_record_that_alone_is_refused_goes_after_some_tries() {
     export_numbered(&mut exporter, 5..8);
     let totals = shut_down(exporter).await;
     assert_eq!((totals.delivered_records, totals.rejected_records), (7, 1), "{totals:?}");
-    assert_eq!(totals.failures_by_kind, [("status_4xx", 9)]);
+    assert_eq!(kinds(&totals), [("status_4xx", 9)]);
     assert!(!receiver.taken().contains(&"r-4".to_owned()));
 }
 
@@ -548,7 +572,7 @@ async fn a_redirect_is_not_followed() {
     export_numbered(&mut exporter, 0..3);
     let totals = shut_down(exporter).await;
     assert_eq!((totals.delivered_records, elsewhere.calls()), (3, 0));
-    assert_eq!(totals.failures_by_kind, [("status_other", 2)]);
+    assert_eq!(kinds(&totals), [("status_other", 2)]);
 }
 
 /// Proxies that the environment names get nothing: what is captured is not theirs to see.
@@ -675,12 +699,10 @@ async fn is_delivered(receiver: &Receiver, url: &str, options: &str) -> bool {
     });
     arriving.await.expect("something becomes of them");
     let totals = exporter.shutdown(Duration::ZERO).await.remove(0);
-    let failed = totals.failures_by_kind.first().map(|(kind, _)| *kind);
-    match (totals.delivered_records, receiver.taken().len() - before, failed) {
-        (3, 3, None) => true,
-        (0, 0, Some("tls")) => false,
-        other => panic!("{other:?}"),
-    }
+    let failed = first_kind(&totals);
+    let became = (totals.delivered_records, receiver.taken().len() - before, failed);
+    assert!([(3, 3, None), (0, 0, Some("tls"))].contains(&became), "{became:?}");
+    failed.is_none()
 }
 
 // ---- secrets
@@ -753,6 +775,34 @@ fn settings_do_not_show_tokens() {
     let problem = format!("runscope:b,access_token={TOKEN},timeout=0");
     let problem = problem.parse::<SinkSpecification>().unwrap_err().to_string();
     assert!(problem.contains("timeout") && !problem.contains(TOKEN), "{problem}");
+}
+
+/// Sinks with and without bodies beside each other, each in its way.
+#[tokio::test]
+async fn bodies_can_be_kept_from_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, bodies: bool| folder.path().join(format!("{name}-{bodies}"));
+    let formats =
+        ["native", "kong", "tcp-body-log", "tcp-body-log-strict", "runscope", "traceable"];
+    let both = formats.into_iter().flat_map(|name| [(name, true), (name, false)]);
+    let sinks = both.clone().map(|(name, bodies)| {
+        let path = path(name, bodies);
+        format!("file:{},format={name},log_body={bodies}", path.display()).parse().unwrap()
+    });
+    let mut exporter = Exporter::start(&Handle::current(), sinks.collect()).unwrap();
+    let content = body(b"{\"a\":\"hunter2\"}");
+    let fields = [("Host", "h"), ("Content-Type", "application/json")];
+    let request = request("POST", b"/", &fields, content.clone());
+    let response = response(200, "OK", &fields, content.clone());
+    exporter.export(&observation(connection(), Some(request), Some(response), Outcome::Complete));
+    exporter.shutdown(PATIENCE).await;
+    let encoded = STANDARD.encode(&content.bytes);
+    for (name, bodies) in both {
+        let record = std::fs::read_to_string(path(name, bodies)).unwrap();
+        let shown = record.contains("hunter2") || record.contains(&encoded);
+        assert_eq!(shown, bodies, "{name}: {record}");
+        assert!(!record.contains("redacted\":{}"), "{record}");
+    }
 }
 
 /// A contract that is never violated would prove nothing.

@@ -121,7 +121,8 @@ pub(super) struct RecordArguments {
     /// Bytes of each body that records carry (0: none) [default: 128KiB]
     #[arg(long, value_name = "SIZE")]
     pub(super) body_cap: Option<ByteSize>,
-    /// Where records go: stdout, file:PATH or tcp:HOST:PORT, with ,format=native|kong|tcp-body-log
+    /// Where records go: stdout, file:PATH, tcp:HOST:PORT, runscope:BUCKET_KEY or traceable:URL,
+    /// with options after commas (format=native|kong|tcp-body-log, timeout=5s)
     #[arg(long, value_name = "SINK")]
     pub(super) sink: Vec<SinkSpecification>,
     /// How correlation ids are made: tracker, uuid or uuid#counter [default: tracker]
