@@ -18,6 +18,8 @@ pub use settings::SinkSettings;
 use crate::document::Problem;
 use crate::export::Format;
 use crate::export::sink::Retry;
+use crate::units::ByteSize;
+use std::fmt::{self, Display};
 
 /// Where records go, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,20 @@ pub struct SinkSpecification {
     pub queue_bytes: u64,
     /// How long to wait after a failure.
     pub retry: Retry,
+}
+
+/// What it is, in a line for people.
+impl Display for SinkSpecification {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, destination, format, queue_bytes, .. } = self;
+        let label = destination.settings().label();
+        if *name == label {
+            write!(formatter, "{label}")?;
+        } else {
+            write!(formatter, "{name} ({label})")?;
+        }
+        write!(formatter, ": format {format}, queue {}", ByteSize(*queue_bytes))
+    }
 }
 
 impl SinkSettings {
