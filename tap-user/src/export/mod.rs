@@ -8,8 +8,8 @@
 //!                                              └── queue ── driver ── traceable
 //! ```
 //!
-//! An [`Exporter`] stands on the capture thread: it writes a record once per format and hands the
-//! same bytes to every sink of that format. Live sources must not wait: what a queue cannot take is
+//! An [`Exporter`] stands on the capture thread: it writes a record once per format (and once more
+//! without bodies, for sinks that have none) and hands the same bytes to every sink that wants them. Live sources must not wait: what a queue cannot take is
 //! dropped and counted. A file can wait, and so it does. Each sink has a task of its own that
 //! delivers what is queued.
 
@@ -23,12 +23,14 @@ mod totals;
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
 pub use sink::{
-    Destination, FileSettings, Milliseconds, Retry, RetrySettings, RunscopeSettings, SinkSettings,
-    SinkSpecification, Stamp, StartError, StdoutSettings, TcpSettings, TraceableSettings,
+    Concurrency, Destination, FileSettings, Milliseconds, Retry, RetrySettings, RunscopeSettings,
+    SinkSettings, SinkSpecification, Stamp, StartError, StdoutSettings, TcpSettings,
+    TraceableSettings,
 };
 pub use totals::{Dropped, SinkTotals};
 
 use crate::gateway::Observation;
+use crate::policy::without_bodies;
 use buffer::Buffer;
 use format::Room;
 use sink::RunningSink;
@@ -71,24 +73,39 @@ impl Exporter {
     }
 
     fn hand_out(&mut self, observation: &Observation, offer: impl Fn(&mut RunningSink, &Record)) {
-        let leg = observation.connection.leg;
-        let id = record::delivery_id(observation);
-        for format in Format::ALL.into_iter().filter(|format| format.carries(leg)) {
-            let is_used = self.sinks.iter().any(|sink| sink.format() == format);
-            let record = match format.room_for(&observation.exchange) {
-                Room::Now if is_used => self.record(format, observation, &id),
-                Room::Now | Room::AtItsEnd => continue,
-                Room::Never => {
-                    self.of(format).for_each(|sink| sink.leave_out());
-                    continue;
-                }
-            };
-            self.of(format).for_each(|sink| offer(sink, &record));
+        self.hand_out_as(true, observation, &offer);
+        if self.sinks.iter().any(|sink| !sink.logs_bodies()) {
+            self.hand_out_as(false, &without_bodies(observation), &offer);
         }
     }
 
-    fn of(&mut self, format: Format) -> impl Iterator<Item = &mut RunningSink> {
-        self.sinks.iter_mut().filter(move |sink| sink.format() == format)
+    /// Serves the sinks that have bodies in their records, or those that have not.
+    fn hand_out_as(
+        &mut self,
+        with_bodies: bool,
+        observation: &Observation,
+        offer: &impl Fn(&mut RunningSink, &Record),
+    ) {
+        let leg = observation.connection.leg;
+        let id = record::delivery_id(observation);
+        for format in Format::ALL.into_iter().filter(|format| format.carries(leg)) {
+            let room = format.room_for(&observation.exchange);
+            if room == Room::AtItsEnd || self.of(format, with_bodies).next().is_none() {
+                continue;
+            }
+            if room == Room::Never {
+                self.of(format, with_bodies).for_each(|sink| sink.leave_out());
+                continue;
+            }
+            let record = self.record(format, observation, &id);
+            self.of(format, with_bodies).for_each(|sink| offer(sink, &record));
+        }
+    }
+
+    fn of(&mut self, format: Format, with_bodies: bool) -> impl Iterator<Item = &mut RunningSink> {
+        self.sinks
+            .iter_mut()
+            .filter(move |sink| sink.format() == format && sink.logs_bodies() == with_bodies)
     }
 
     fn record(&mut self, format: Format, observation: &Observation, id: &Arc<str>) -> Record {

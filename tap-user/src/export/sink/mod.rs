@@ -21,7 +21,7 @@ mod window;
 
 pub(super) use failure::{Failure, FailureKind, Rejection};
 pub use file::FileSettings;
-pub use http::Milliseconds;
+pub use http::{Concurrency, Milliseconds};
 pub use retry::{Retry, RetrySettings};
 pub use runscope::RunscopeSettings;
 pub use specification::{Destination, SinkSettings, SinkSpecification, Stamp};
@@ -49,9 +49,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use traceable::TraceableSink;
 
-/// Requests under way at once of a sink over HTTP.
-const HTTP_CONCURRENCY: usize = 4;
-
 /// Why an exporter cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -75,6 +72,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub(super) struct RunningSink {
     format: Format,
+    log_body: bool,
     intake: Intake,
     counters: Arc<Counters>,
     end: watch::Sender<Option<Instant>>,
@@ -103,19 +101,31 @@ impl RunningSink {
         runtime: &Handle,
         specification: SinkSpecification,
     ) -> Result<Self, StartError> {
-        let SinkSpecification { name, destination, format, queue_bytes, retry, generation: _ } =
-            specification;
+        let SinkSpecification {
+            name,
+            destination,
+            format,
+            log_body,
+            queue_bytes,
+            retry,
+            generation: _,
+        } = specification;
         let counters = Arc::new(Counters::new(name));
         let (intake, backlog) = queue::queue(queue_bytes, Arc::clone(&counters));
         let (end, ending) = watch::channel(None);
         let beginning =
             Beginning { runtime, backlog, retry, counters: Arc::clone(&counters), end: ending };
         let task = start_task(beginning, destination)?;
-        Ok(Self { format, intake, counters, end, task })
+        Ok(Self { format, log_body, intake, counters, end, task })
     }
 
     pub(super) fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether its records have bodies.
+    pub(super) fn logs_bodies(&self) -> bool {
+        self.log_body
     }
 
     pub(super) fn totals(&self) -> SinkTotals {
@@ -159,11 +169,9 @@ fn start_task(
         }
         Destination::Runscope(settings) => {
             let counters = Arc::clone(&beginning.counters);
-            beginning.run(RunscopeSink::new(&settings, HTTP_CONCURRENCY, counters)?)
+            beginning.run(RunscopeSink::new(&settings, counters)?)
         }
-        Destination::Traceable(settings) => {
-            beginning.run(TraceableSink::new(&settings, HTTP_CONCURRENCY)?)
-        }
+        Destination::Traceable(settings) => beginning.run(TraceableSink::new(&settings)?),
     })
 }
 
