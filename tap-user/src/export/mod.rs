@@ -16,11 +16,14 @@ mod json;
 mod record;
 mod sink;
 mod totals;
+mod warnings;
 
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
-pub use sink::{InvalidSink, Retry, SinkSpecification, StartError, Target};
-pub use totals::{Dropped, SinkTotals};
+pub use sink::{
+    DeadLetterSpecification, InvalidSink, Retry, SinkSpecification, StartError, Target,
+};
+pub use totals::{DeadLetterTotals, Dropped, SinkTotals};
 
 use crate::gateway::Observation;
 use crate::policy::Redaction;

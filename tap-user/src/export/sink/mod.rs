@@ -4,6 +4,7 @@
 
 mod attempt;
 mod backlog;
+mod dead_letter;
 mod descriptor;
 mod driver;
 mod failure;
@@ -15,13 +16,15 @@ mod stdout;
 mod tcp;
 mod window;
 
-pub(super) use failure::{Failure, FailureKind, Rejection};
+pub use dead_letter::DeadLetterSpecification;
+pub(super) use failure::{Failure, Rejection};
 pub use retry::Retry;
 pub use specification::{InvalidSink, SinkSpecification, Target};
 
 use super::format::Format;
 use super::record::Record;
 use super::totals::{Counters, SinkTotals};
+use dead_letter::DeadLetter;
 use driver::Driver;
 use file::FileSink;
 use queue::{Intake, MemoryBacklog};
@@ -67,14 +70,15 @@ struct Beginning<'a> {
     runtime: &'a Handle,
     backlog: MemoryBacklog,
     retry: Retry,
+    dead_letter: Option<DeadLetter>,
     counters: Arc<Counters>,
     end: watch::Receiver<Option<Instant>>,
 }
 
 impl Beginning<'_> {
     fn run(self, sink: impl attempt::Sink) -> JoinHandle<()> {
-        let Self { runtime, backlog, retry, counters, end } = self;
-        runtime.spawn(Driver::new(sink, backlog, retry, counters).run(end))
+        let Self { runtime, backlog, retry, dead_letter, counters, end } = self;
+        runtime.spawn(Driver::new(sink, backlog, retry, dead_letter, counters).run(end))
     }
 }
 
@@ -92,6 +96,7 @@ impl RunningSink {
             runtime,
             backlog,
             retry: Retry::default(),
+            dead_letter: None,
             counters: Arc::clone(&counters),
             end: ending,
         };

@@ -26,13 +26,7 @@ const WAITING_LIMIT: u64 = 8 << 20;
 pub(super) fn queue(limit: u64, counters: Arc<Counters>) -> (Intake, MemoryBacklog) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let held = Arc::new(AtomicU64::new(0));
-    let intake = Intake {
-        limit,
-        sender,
-        held: Arc::clone(&held),
-        full: false,
-        counters: Arc::clone(&counters),
-    };
+    let intake = Intake { limit, sender, held: Arc::clone(&held), counters: Arc::clone(&counters) };
     let backlog = MemoryBacklog { receiver, first: None, taken: VecDeque::new(), held, counters };
     (intake, backlog)
 }
@@ -45,8 +39,6 @@ pub(super) struct Intake {
     /// Bytes in memory. Only this end adds to them, so between a look and an addition there can
     /// only become more room.
     held: Arc<AtomicU64>,
-    /// Records were dropped, and the queue has not been half empty since: one warning is enough.
-    full: bool,
     counters: Arc<Counters>,
 }
 
@@ -77,11 +69,9 @@ impl Intake {
     fn offer_given(&mut self, record: &Record) {
         let held = self.held_bytes();
         if held.saturating_add(record.length()) > self.limit {
-            self.counters.dropped_at_full_queue(!self.full);
-            self.full = true;
+            self.counters.dropped_at_full_queue();
             return;
         }
-        self.full = self.full && held > self.limit / 2;
         self.push(record);
     }
 
