@@ -7,7 +7,9 @@
 //! capture ── Segment ── http ── Exchange ── gateway ── policy ── export
 //! ```
 
+pub mod document;
 pub mod frame;
+pub mod secret;
 pub mod segment;
 pub mod units;
 

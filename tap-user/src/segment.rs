@@ -208,7 +208,7 @@ pub enum ClosedBy {
     Client,
     /// The HTTP server.
     Server,
-    /// Not seen: the tap stopped, gave the connection up, or missed its end.
+    /// It ended, but not seen is by whom.
     Unknown,
 }
 
@@ -219,6 +219,38 @@ pub struct Close {
     pub by: ClosedBy,
     /// Whether it ended by a reset instead of an orderly end of both streams.
     pub reset: bool,
+}
+
+/// Why a connection is observed no longer, although nobody saw it end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Abandonment {
+    /// The tap stopped, or the capture file ends there.
+    CaptureEnded,
+    /// Nothing was heard of it for long.
+    Idle,
+    /// It made room for others: a bound on memory.
+    Evicted,
+    /// Another connection has its addresses; its own end was not seen.
+    Replaced,
+    /// More of its requests wait for a response than are kept.
+    TooManyPending,
+    /// It left HTTP/1 before the exchange was complete.
+    Switched,
+}
+
+impl Abandonment {
+    /// Stable name, as records carry it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CaptureEnded => "capture_ended",
+            Self::Idle => "idle",
+            Self::Evicted => "evicted",
+            Self::Replaced => "replaced",
+            Self::TooManyPending => "too_many_pending",
+            Self::Switched => "switched",
+        }
+    }
 }
 
 /// What a source tells about a connection, in the order in which it happened.
@@ -235,6 +267,9 @@ pub enum Happening<'a> {
     Ended(Direction, Time),
     /// The connection is over: nothing follows under its serial number.
     Closed(Close, Time),
+    /// The source gives the connection up, which may go on unseen: nothing follows under its
+    /// serial number.
+    Abandoned(Abandonment, Time),
 }
 
 /// What the receiver of a [`Happening`] thinks of its connection.

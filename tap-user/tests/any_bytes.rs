@@ -8,7 +8,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gatetap::export::Format;
 use gatetap::gateway::Observation;
-use gatetap::policy::Redaction;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -101,7 +100,7 @@ fn observations() -> impl Strategy<Value = Observation> {
 
 fn record(format: Format, observation: &Observation) -> Vec<u8> {
     let mut out = Vec::new();
-    format.write(observation, &Redaction::none(), &mut out);
+    format.write(observation, &mut out);
     out
 }
 

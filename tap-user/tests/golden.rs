@@ -8,7 +8,7 @@ use gatetap::export::Format;
 use gatetap::gateway::{Correlation, CorrelationSource, Observation};
 use gatetap::http::{Anomaly, Body, Exchange, Framing, Interim, Outcome, Switch, Version};
 use gatetap::policy::Redaction;
-use gatetap::segment::{Close, ClosedBy, Connection, GapCause, Leg, Listener};
+use gatetap::segment::{Abandonment, Close, ClosedBy, Connection, GapCause, Leg, Listener};
 use serde_json::{Map, Value, json};
 use support::{
     BEGIN, after, body, connection, headers, kong_example, observation, request, response,
@@ -17,7 +17,9 @@ use support::{
 
 fn record(format: Format, observation: &Observation) -> Vec<u8> {
     let mut out = b"before".to_vec();
-    format.write(observation, &Redaction::standard(), &mut out);
+    let mut redacted = observation.clone();
+    Redaction::standard().redact(&mut redacted);
+    format.write(&redacted, &mut out);
     out.strip_prefix(b"before").expect("records are appended").to_vec()
 }
 
@@ -101,6 +103,24 @@ fn kong_without_response() {
     let mut unanswered = observation(connection, Some(request), None, Outcome::Closed(close));
     unanswered.correlation = None;
     assert_golden(Format::Kong, &unanswered, include_str!("golden/kong_unanswered.json"));
+}
+
+#[test]
+fn an_end_that_nobody_saw_is_no_close_in_any_format() {
+    let connection = unknown_connection(Leg::Client, "[::1]:8000");
+    let request = request("GET", b"/", &[], Body::default());
+    let outcome = Outcome::Abandoned(Abandonment::Evicted);
+    let unanswered = observation(connection, Some(request), None, outcome);
+    for (format, place) in
+        [(Format::Native, ""), (Format::Kong, "/tap"), (Format::TcpBodyLog, "/tap")]
+    {
+        let record = parsed(format, &unanswered);
+        let facts = record.pointer(place).unwrap();
+        assert_eq!(facts["outcome"], "abandoned");
+        assert_eq!(facts["abandoned_cause"], "evicted");
+        assert_eq!((facts.get("closed_by"), facts.get("reset")), (None, None));
+        assert_eq!(facts["complete"], false);
+    }
 }
 
 #[test]
@@ -305,7 +325,8 @@ fn complete_needs_the_outcome_and_both_bodies() {
         parsed(Format::Native, &example)["complete"].clone()
     };
     assert_eq!(is_complete(|_| {}), true);
-    assert_eq!(is_complete(|exchange| exchange.outcome = Outcome::Abandoned), false);
+    const ABANDONED: Outcome = Outcome::Abandoned(Abandonment::Idle);
+    assert_eq!(is_complete(|exchange| exchange.outcome = ABANDONED), false);
     assert_eq!(is_complete(|exchange| exchange.request = None), false);
     assert_eq!(is_complete(|exchange| exchange.response = None), false);
     assert_eq!(is_complete(|e| e.request.iter_mut().for_each(|r| r.body.complete = false)), false);
@@ -315,7 +336,7 @@ fn complete_needs_the_outcome_and_both_bodies() {
 #[test]
 fn nothing_is_redacted_when_switched_off() {
     let mut out = Vec::new();
-    Format::Kong.write(&kong_example(), &Redaction::none(), &mut out);
+    Format::Kong.write(&kong_example(), &mut out);
     let record: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(record["request"]["headers"]["authorization"], "Bearer t");
     assert_eq!(record["response"]["headers"]["set-cookie"], json!(["a=1", "b=2"]));

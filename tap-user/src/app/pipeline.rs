@@ -5,7 +5,8 @@ use crate::export::Exporter;
 use crate::gateway::Correlator;
 use crate::http::content::Contents;
 use crate::http::{Limits, MemoryBudget, Observer, Protocol};
-use crate::segment::{Close, Connection, Happening, Interest, Time};
+use crate::policy::Redaction;
+use crate::segment::{Abandonment, Connection, Happening, Interest, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,6 +36,7 @@ struct Output {
     /// Bytes of each decoded body that records carry: as many as are captured of a body.
     content_cap: u64,
     correlator: Correlator,
+    redaction: Redaction,
     exporter: Exporter,
     exchanges: Exchanges,
     patience: Patience,
@@ -53,12 +55,13 @@ impl Pipeline {
         limits: Limits,
         budget: MemoryBudget,
         correlator: Correlator,
+        redaction: Redaction,
         exporter: Exporter,
         patience: Patience,
     ) -> Self {
         let content_cap = limits.body_cap;
         let exchanges = Exchanges::default();
-        let output = Output { content_cap, correlator, exporter, exchanges, patience };
+        let output = Output { content_cap, correlator, redaction, exporter, exchanges, patience };
         Self { limits, budget, observed: BTreeMap::new(), output, protocols: BTreeMap::new() }
     }
 
@@ -75,7 +78,12 @@ impl Pipeline {
             Happening::Ended(direction, time) => {
                 self.observe(serial, |observer| observer.handle_end(direction, time))
             }
-            Happening::Closed(close, time) => self.close(serial, close, time),
+            Happening::Closed(close, time) => {
+                self.end(serial, |observer| observer.handle_close(close, time))
+            }
+            Happening::Abandoned(cause, time) => {
+                self.end(serial, |observer| observer.handle_abandon(cause, time))
+            }
         }
     }
 
@@ -116,7 +124,9 @@ impl Pipeline {
         let serials: Vec<u64> = self.observed.keys().copied().collect();
         for serial in serials {
             self.release(serial);
-            self.end(serial, |observer| observer.handle_abandon(now));
+            self.end(serial, |observer| {
+                observer.handle_abandon(Abandonment::CaptureEnded, now);
+            });
         }
     }
 
@@ -161,19 +171,15 @@ impl Pipeline {
         }
     }
 
-    fn close(&mut self, serial: u64, close: Close, time: Time) -> Interest {
-        self.end(serial, |observer| observer.handle_close(close, time));
-        Interest::Keep
-    }
-
-    fn end(&mut self, serial: u64, last_step: impl FnOnce(&mut Observer)) {
-        let Some(observed) = self.observed.get_mut(&serial) else { return };
+    fn end(&mut self, serial: u64, last_step: impl FnOnce(&mut Observer)) -> Interest {
+        let Some(observed) = self.observed.get_mut(&serial) else { return Interest::Ignore };
         last_step(&mut observed.observer);
         observed.has_ended = true;
         self.output.take(observed);
         if !observed.is_held {
             self.forget(serial);
         }
+        Interest::Keep
     }
 
     fn forget(&mut self, serial: u64) {
@@ -194,6 +200,7 @@ impl Output {
             self.exchanges.count(&observed.connection, &exchange);
             let mut observation = self.correlator.identify(&observed.connection, exchange);
             observation.contents = Contents::new(self.content_cap);
+            self.redaction.redact(&mut observation);
             match &self.patience {
                 Patience::None => self.exporter.export(&observation),
                 Patience::Until(hurry) => self.exporter.export_waiting(&observation, hurry),

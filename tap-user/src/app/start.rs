@@ -38,15 +38,28 @@ pub(super) fn pipeline(
     patience: Patience,
 ) -> Result<Pipeline, Failure> {
     let redaction = if settings.redact { Redaction::standard() } else { Redaction::none() };
-    let exporter = Exporter::start(runtime.handle(), settings.sinks.clone(), redaction)?;
+    let exporter = Exporter::start(runtime.handle(), settings.sinks.clone())?;
     let correlator = Correlator::new(settings.generator, settings.correlation_header.clone(), run);
     let budget = MemoryBudget::new(settings.memory_bytes);
-    Ok(Pipeline::new(settings.limits.clone(), budget, correlator, exporter, patience))
+    let limits = settings.limits.clone();
+    Ok(Pipeline::new(limits, budget, correlator, redaction, exporter, patience))
 }
 
 /// Delivers what is queued for at most `deadline`, and says what became of all records.
 pub(super) fn deliver(runtime: Runtime, pipeline: Pipeline, deadline: Duration) -> Vec<Sink> {
     let sinks = runtime.block_on(pipeline.into_exporter().shutdown(deadline));
+    runtime.shutdown_background();
+    sinks.into_iter().map(Into::into).collect()
+}
+
+/// The same without a deadline until `stop` is set.
+pub(super) fn deliver_waiting(
+    runtime: Runtime,
+    pipeline: Pipeline,
+    stop: &AtomicBool,
+    deadline: Duration,
+) -> Vec<Sink> {
+    let sinks = runtime.block_on(pipeline.into_exporter().shutdown_waiting(stop, deadline));
     runtime.shutdown_background();
     sinks.into_iter().map(Into::into).collect()
 }

@@ -192,6 +192,13 @@ impl Counters {
         self.queued_bytes.fetch_sub(bytes, Relaxed);
     }
 
+    /// The source waits for this sink, and nothing moves.
+    pub(super) fn waited_for(&self) {
+        let waiting = self.queued_records.load(Relaxed);
+        let sink = &self.name;
+        tracing::warn!(sink, waiting, "waiting for a sink that takes no records; a signal ends it");
+    }
+
     /// The sink can be written to (again).
     pub(super) fn opened(&self) {
         self.connections.fetch_add(1, Relaxed);

@@ -117,6 +117,7 @@ impl Correlator {
             correlation,
             exchange,
             contents: Contents::default(),
+            redacted: None,
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use xtask::rig::OwnedChild;
 
+use super::content;
 use crate::{interrupt, step};
 
 /// Ports inside the namespace, where nobody else is.
@@ -127,8 +128,8 @@ fn stop_tcpdump(tcpdump: &mut OwnedChild, folder: &Path) -> Result<()> {
 /// Two bodies, and an nginx in front of another.
 fn write_site(folder: &Path) -> Result<PathBuf> {
     let place = folder.display();
-    fs::write(folder.join("small.json"), json(4 * 1024))?;
-    fs::write(folder.join("large.bin"), bytes(200 * 1024))?;
+    fs::write(folder.join("small.json"), content::json(4 * 1024))?;
+    fs::write(folder.join("large.bin"), content::bytes(200 * 1024))?;
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {place}/{kind};"))
         .concat();
@@ -148,36 +149,6 @@ fn write_site(folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A JSON document of exactly that length.
-fn json(length: usize) -> Vec<u8> {
-    let mut text = String::from("[");
-    for number in 0.. {
-        let entry = format!("{{\"id\":{number},\"name\":\"item {number}\",\"in_stock\":true}},");
-        if text.len() + entry.len() + 2 > length {
-            break;
-        }
-        text.push_str(&entry);
-    }
-    text.pop();
-    let padding = length.saturating_sub(text.len() + 1);
-    text.push_str(&" ".repeat(padding));
-    text.push(']');
-    text.into_bytes()
-}
-
-/// Bytes that no text contains, from a fixed generator (xorshift).
-fn bytes(length: usize) -> Vec<u8> {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[0]
-    })
-    .take(length)
-    .collect()
-}
-
 fn size(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
@@ -192,14 +163,4 @@ fn wait_until(what: &str, mut is_there: impl FnMut() -> bool) -> Result<()> {
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_document_is_json_of_the_length_asked_for() {
-        let document = super::json(4096);
-        assert_eq!(document.len(), 4096);
-        assert!(serde_json::from_slice::<serde_json::Value>(&document).is_ok());
-    }
 }

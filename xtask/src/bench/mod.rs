@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: what gatetap costs, measured so that anybody can repeat it.
 
 mod capture;
+mod content;
+mod live;
 mod measure;
 mod read;
 
@@ -15,6 +17,15 @@ pub(crate) enum Bench {
     #[command(after_help = "Examples:\n  cargo xtask bench read\n  \
                             cargo xtask bench read --short   (a small capture: correctness only)")]
     Read(read::ReadArguments),
+    /// Sends load through an nginx gateway: alone, watched, and with a logger inside it.
+    ///
+    /// Four cases, taken in turn so that what else the machine does hits all alike: the gateway alone; gatetap
+    /// attached, but another process selected; gatetap sending full `kong` records to a collector on
+    /// loopback; and a Lua logger inside the gateway sending the same. Needs root on Debian.
+    #[command(after_help = "Examples:\n  cargo xtask bench live\n  \
+                            cargo xtask bench live --load 400 --runs 9\n  \
+                            cargo xtask bench live --short   (correctness only, under two minutes)")]
+    Live(live::LiveArguments),
 }
 
 /// Runs the chosen bench.
@@ -24,5 +35,6 @@ pub(crate) enum Bench {
 pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Read(arguments) => read::run(arguments),
+        Bench::Live(arguments) => live::run(arguments),
     }
 }

@@ -13,13 +13,16 @@ mod tcp_body_log;
 mod url;
 
 use crate::gateway::Observation;
-use crate::policy::Redaction;
 use crate::segment::Leg;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// What a record looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 pub enum Format {
     /// Everything that gatetap knows, both legs.
     Native,
@@ -83,14 +86,14 @@ impl Format {
 
     /// Appends one record and the terminator; the formats for programs are a JSON object on one
     /// line.
-    pub fn write(self, observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
+    pub fn write(self, observation: &Observation, out: &mut Vec<u8>) {
         match self {
-            Self::Native => native::write(observation, redaction, out),
-            Self::Kong => kong::write(observation, redaction, out),
-            Self::TcpBodyLog => tcp_body_log::write(observation, redaction, out),
+            Self::Native => native::write(observation, out),
+            Self::Kong => kong::write(observation, out),
+            Self::TcpBodyLog => tcp_body_log::write(observation, out),
             Self::Line => line::write(observation, false, out),
             Self::ColouredLine => line::write(observation, true, out),
-            Self::Indented => indented::write(observation, redaction, out),
+            Self::Indented => indented::write(observation, out),
         }
         out.extend_from_slice(self.terminator());
     }

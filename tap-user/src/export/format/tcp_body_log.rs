@@ -8,12 +8,11 @@ use super::url::Url;
 use crate::export::json::{Object, Seconds, Shown, object};
 use crate::gateway::Observation;
 use crate::http::{Exchange, Request, Response};
-use crate::policy::Redaction;
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// Appends the record without its terminator.
-pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
+pub(super) fn write(observation: &Observation, out: &mut Vec<u8>) {
     let exchange = &observation.exchange;
     let bodies = Bodies::of(observation);
     object(out, |object| {
@@ -21,12 +20,12 @@ pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut 
             let url = Url::of(request, observation.connection.server);
             object.object("request", |object| {
                 object.optional("url", url);
-                write_request(object, request, bodies.request.as_ref(), redaction);
+                write_request(object, request, bodies.request.as_ref());
             });
         }
         if let Some(response) = &exchange.response {
             object.object("response", |object| {
-                write_response(object, response, bodies.response.as_ref(), redaction);
+                write_response(object, response, bodies.response.as_ref());
                 write_response_times(object, response, exchange);
             });
         }
@@ -34,15 +33,10 @@ pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut 
     });
 }
 
-fn write_request(
-    object: &mut Object<'_>,
-    request: &Request,
-    shown: Option<&ShownBody<'_>>,
-    redaction: &Redaction,
-) {
+fn write_request(object: &mut Object<'_>, request: &Request, shown: Option<&ShownBody<'_>>) {
     object.field("method", request.method.as_str());
     object.object("headers", |object| {
-        Pairs::of_headers(&request.headers, redaction).write(object);
+        Pairs::of_headers(&request.headers).write(object);
     });
     shown.iter().for_each(|shown| shown.write_with_encoding(object));
     object.field("timestamp", Seconds(request.first_byte.unix_ns));
@@ -58,15 +52,10 @@ fn is_form(request: &Request) -> bool {
     content_type.windows(FORM.len()).any(|window| window.eq_ignore_ascii_case(FORM))
 }
 
-fn write_response(
-    object: &mut Object<'_>,
-    response: &Response,
-    shown: Option<&ShownBody<'_>>,
-    redaction: &Redaction,
-) {
+fn write_response(object: &mut Object<'_>, response: &Response, shown: Option<&ShownBody<'_>>) {
     object.field("status", response.status);
     object.object("headers", |object| {
-        Pairs::of_headers(&response.headers, redaction).write(object);
+        Pairs::of_headers(&response.headers).write(object);
     });
     object.field("size_bytes", Shown(response.body.wire_length));
     // The plugin joins the pieces of the body: of none, that is the empty string.

@@ -9,10 +9,13 @@
 //! its bound it becomes `PATH.1`, and the `PATH.1` before it is deleted; its records are counted.
 
 use super::failure::Rejection;
+use crate::document::Problem;
 use crate::export::record::Record;
+use crate::units::ByteSize;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -22,22 +25,37 @@ use std::path::{Path, PathBuf};
 const MODE: u32 = 0o600;
 
 /// Bound of the file unless set.
-const DEFAULT_SIZE: u64 = 16 << 20;
+const DEFAULT_SIZE: ByteSize = ByteSize(16 << 20);
 
-/// Where rejected records are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetterSpecification {
-    /// The file.
+/// Where records are kept that the receiver will never take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeadLetterSettings {
+    /// The file; created with mode 0600.
     pub path: PathBuf,
     /// Its bound in bytes; as much again is kept in `PATH.1`.
-    pub size: u64,
+    #[serde(default = "default_size")]
+    pub size: ByteSize,
 }
 
-impl DeadLetterSpecification {
+fn default_size() -> ByteSize {
+    DEFAULT_SIZE
+}
+
+impl DeadLetterSettings {
     /// A file with the usual bound.
     #[must_use]
     pub fn at(path: PathBuf) -> Self {
         Self { path, size: DEFAULT_SIZE }
+    }
+
+    /// Checks whether the values are possible.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        if self.path.as_os_str().is_empty() {
+            let message = "the path is empty; use one as /var/spool/gatetap/dead-letter.ndjson";
+            return Err(Problem::at("path", message));
+        }
+        Ok(())
     }
 }
 
@@ -53,7 +71,7 @@ pub(super) struct Kept {
 /// The open file.
 #[derive(Debug)]
 pub(super) struct DeadLetter {
-    specification: DeadLetterSpecification,
+    settings: DeadLetterSettings,
     sink: String,
     file: File,
     length: u64,
@@ -73,15 +91,15 @@ struct Line<'a> {
 
 impl DeadLetter {
     /// Opens the file, or creates it; `sink` is the name that its lines carry.
-    pub(super) fn open(specification: DeadLetterSpecification, sink: &str) -> io::Result<Self> {
-        let (file, length) = open(&specification.path)?;
-        Ok(Self { specification, sink: sink.to_owned(), file, length })
+    pub(super) fn open(settings: DeadLetterSettings, sink: &str) -> io::Result<Self> {
+        let (file, length) = open(&settings.path)?;
+        Ok(Self { settings, sink: sink.to_owned(), file, length })
     }
 
     /// Appends a record with the reason. Blocks as long as the disk does.
     pub(super) fn keep(&mut self, record: &Record, reason: &Rejection) -> io::Result<Kept> {
         let whole = self.line(record, reason, true)?;
-        let with_bytes = whole.len() as u64 <= self.specification.size;
+        let with_bytes = whole.len() as u64 <= self.settings.size.0;
         let line = if with_bytes { whole } else { self.line(record, reason, false)? };
         let discarded = self.make_room(line.len() as u64)?;
         self.append(&line)?;
@@ -107,13 +125,13 @@ impl DeadLetter {
     /// Begins a new file if this one has no room for `bytes` more; yields how many records went
     /// with the oldest one.
     fn make_room(&mut self, bytes: u64) -> io::Result<u64> {
-        if self.length == 0 || self.length.saturating_add(bytes) <= self.specification.size {
+        if self.length == 0 || self.length.saturating_add(bytes) <= self.settings.size.0 {
             return Ok(0);
         }
-        let previous = previous(&self.specification.path);
+        let previous = previous(&self.settings.path);
         let discarded = count_lines(&previous)?;
-        std::fs::rename(&self.specification.path, &previous)?;
-        (self.file, self.length) = open(&self.specification.path)?;
+        std::fs::rename(&self.settings.path, &previous)?;
+        (self.file, self.length) = open(&self.settings.path)?;
         Ok(discarded)
     }
 
@@ -181,8 +199,8 @@ mod tests {
     }
 
     fn dead_letter(folder: &Path, size: u64) -> DeadLetter {
-        let specification = DeadLetterSpecification { path: folder.join("dead"), size };
-        DeadLetter::open(specification, "collector").unwrap()
+        let settings = DeadLetterSettings { path: folder.join("dead"), size: ByteSize(size) };
+        DeadLetter::open(settings, "collector").unwrap()
     }
 
     fn lines(path: PathBuf) -> Vec<Value> {

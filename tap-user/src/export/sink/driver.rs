@@ -13,9 +13,12 @@ use super::retry::Retry;
 use super::window::Window;
 use crate::export::record::Record;
 use crate::export::totals::Counters;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
@@ -32,6 +35,8 @@ pub(super) struct Driver<S, B> {
     counters: Arc<Counters>,
     window: Window,
     attempts: JoinSet<Attempt>,
+    /// Ends when the attempt that was spawned last has begun.
+    last_started: Option<oneshot::Receiver<()>>,
     /// Failures in a row.
     failures: u32,
     /// When attempts begin again after a failure.
@@ -56,6 +61,7 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
             counters,
             window: Window::default(),
             attempts: JoinSet::new(),
+            last_started: None,
             failures: 0,
             resume: None,
         }
@@ -112,8 +118,10 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
                 self.counters.retried();
             }
             let (sink, records) = (Arc::clone(&self.sink), turn.records());
-            let attempt = self.attempts.spawn(async move { sink.attempt(records).await });
-            turn.begin(attempt.id());
+            let (started, next) = oneshot::channel();
+            let previous = self.last_started.replace(next);
+            let attempt = async move { sink.attempt(records).await };
+            turn.begin(self.attempts.spawn(in_turn(previous, started, attempt)).id());
         }
     }
 
@@ -181,6 +189,26 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
     }
 }
 
+/// Begins an attempt after the previous one has begun: tasks may start in any order, and a sink
+/// that takes its lock with the first step gets it in the order of the records.
+async fn in_turn(
+    previous: Option<oneshot::Receiver<()>>,
+    started: oneshot::Sender<()>,
+    attempt: impl Future<Output = Attempt>,
+) -> Attempt {
+    if let Some(previous) = previous {
+        // Its other end is dropped: that is the sign.
+        let _ = previous.await;
+    }
+    let mut attempt = pin!(attempt);
+    let first_step = poll_fn(|context| Poll::Ready(attempt.as_mut().poll(context))).await;
+    drop(started);
+    match first_step {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => attempt.await,
+    }
+}
+
 /// Waits for `resume`, for ever if there is none.
 async fn pause(resume: Option<Instant>) {
     match resume {
@@ -189,11 +217,19 @@ async fn pause(resume: Option<Instant>) {
     }
 }
 
-/// Waits for the time that `end` comes to name.
+/// Waits for the time that `end` comes to name; it may come nearer meanwhile.
 async fn over(mut end: watch::Receiver<Option<Instant>>) {
-    let named = end.wait_for(Option::is_some).await.ok().and_then(|named| *named);
-    // Without one the exporter was dropped without a word: what is queued is still delivered.
-    pause(named).await;
+    loop {
+        let named = *end.borrow_and_update();
+        tokio::select! {
+            () = pause(named) => return,
+            changed = end.changed() => if changed.is_err() {
+                // Nobody will name another one. Without one the exporter was dropped without a
+                // word: what is queued is still delivered.
+                return pause(named).await;
+            },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ const LINGER: Duration = Duration::from_millis(5);
 /// How often a source that waits looks whether a queue has room.
 const ROOM_INTERVAL: Duration = Duration::from_millis(1);
 
+/// Waits in a row for one record after which it is told.
+const STANDSTILL_INTERVALS: u32 = 5_000;
+
 /// Bytes that a source that waits lets queue up at most: more would cost memory and gain nothing.
 const WAITING_LIMIT: u64 = 8 << 20;
 
@@ -53,11 +56,16 @@ impl Intake {
     /// set it is as [`Self::offer`].
     pub(super) fn offer_waiting(&mut self, record: &Record, hurry: &AtomicBool) {
         self.counters.given();
+        let mut waiting = 0_u32;
         while !self.has_room_for(record) && !hurry.load(Ordering::Relaxed) {
             if self.sender.is_closed() {
                 break;
             }
             std::thread::sleep(ROOM_INTERVAL);
+            waiting = waiting.saturating_add(1);
+            if waiting.is_multiple_of(STANDSTILL_INTERVALS) {
+                self.counters.waited_for();
+            }
         }
         if self.held_bytes() == 0 {
             self.push(record);
