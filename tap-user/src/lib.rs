@@ -23,6 +23,8 @@ pub mod gateway;
 
 pub mod policy;
 
+pub mod spool;
+
 pub mod export;
 
 pub mod app;

@@ -3,14 +3,17 @@
 //! ```text
 //! Observation ── format ── bytes of a record ──┬── queue ── driver ── stdout
 //!                                              ├── queue ── driver ── file
-//!                                              └── queue ── driver ── tcp
+//!                                              ├── queue ── driver ── tcp
+//!                                              ├── queue ── driver ── runscope
+//!                                              └── queue ── driver ── traceable
 //! ```
 //!
 //! An [`Exporter`] stands on the capture thread: it writes a record once per form (a format, with
-//! or without bodies) and hands the same bytes to every sink of that form. Live sources must not wait: what a queue cannot take is
-//! dropped and counted. A file can wait, and so it does. Each sink has a task of its own that
-//! delivers what is queued.
+//! or without bodies) and hands the same bytes to every sink of that form. Live sources must not
+//! wait: what a queue cannot take is dropped and counted. A file can wait, and so it does. Each
+//! sink has a task of its own that delivers what is queued.
 
+mod buffer;
 mod format;
 mod json;
 mod record;
@@ -21,12 +24,15 @@ mod warnings;
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
 pub use sink::{
-    DeadLetterSettings, Destination, FileSettings, Retry, RetrySettings, RotationSettings,
-    SinkSettings, SinkSpecification, StartError, StdoutSettings, TcpSettings,
+    DeadLetterSettings, Destination, FileSettings, Milliseconds, Retry, RetrySettings,
+    RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, StartError,
+    StdoutSettings, TcpSettings, TraceableSettings,
 };
 pub use totals::{DeadLetterTotals, Dropped, SinkTotals};
 
 use crate::gateway::Observation;
+use buffer::Buffer;
+use format::Room;
 use record::Form;
 use sink::{EndingSink, RunningSink};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +50,7 @@ pub struct Exporter {
     sinks: Vec<RunningSink>,
     /// Sinks that a reconfiguration removed.
     removed: Vec<EndingSink>,
-    scratch: Vec<u8>,
+    buffer: Buffer,
     /// Records of the exchange at hand, by what they look like.
     written: Vec<(Form, Record)>,
 }
@@ -61,7 +67,7 @@ impl Exporter {
             runtime: runtime.clone(),
             sinks: sinks.into_iter().map(start).collect::<Result<_, _>>()?,
             removed: Vec::new(),
-            scratch: Vec::new(),
+            buffer: Buffer::default(),
             written: Vec::new(),
         })
     }
@@ -121,14 +127,22 @@ impl Exporter {
     }
 
     fn hand_out(&mut self, observation: &Observation, offer: impl Fn(&mut RunningSink, &Record)) {
-        let Self { sinks, scratch, written, .. } = self;
+        let Self { sinks, buffer, written, .. } = self;
         let id = record::delivery_id(observation);
         for sink in sinks.iter_mut().filter(|sink| sink.admits(observation)) {
             let form = sink.form();
+            match form.format.room_for(&observation.exchange) {
+                Room::Now => {}
+                Room::AtItsEnd => continue,
+                Room::Never => {
+                    sink.leave_out();
+                    continue;
+                }
+            }
             match written.iter().find(|(written, _)| *written == form) {
                 Some((_, record)) => offer(sink, record),
                 None => {
-                    let record = form.record(observation, &id, scratch);
+                    let record = form.record(observation, &id, buffer);
                     offer(sink, &record);
                     written.push((form, record));
                 }

@@ -1,5 +1,6 @@
 //! A record on its way: what sinks, queues and the spool pass on to each other.
 
+use super::buffer::Buffer;
 use super::format::Format;
 use crate::gateway::Observation;
 use crate::http::Outcome;
@@ -44,19 +45,17 @@ pub(super) enum Bodies {
 }
 
 impl Form {
-    /// The record of an observation; `scratch` is where it is written before its length is known.
+    /// The record of an observation.
     pub(super) fn record(
         self,
         observation: &Observation,
         id: &Arc<str>,
-        scratch: &mut Vec<u8>,
+        buffer: &mut Buffer,
     ) -> Record {
-        scratch.clear();
-        self.format.write(observation, scratch);
         Record {
             id: Arc::clone(id),
             duration_ns: duration_ns(observation),
-            bytes: Bytes::copy_from_slice(scratch),
+            bytes: buffer.record(|out| self.format.write(observation, out)),
         }
     }
 }

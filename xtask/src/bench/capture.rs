@@ -21,9 +21,12 @@ const LIMIT: Duration = Duration::from_secs(20);
 const BUFFER_KIB: &str = "262144";
 /// Rounds of load at most; each adds tens of megabytes.
 const ROUND_LIMIT: usize = 200;
+/// The files that nginx serves.
+pub(super) const SMALL: &str = "small.json";
+pub(super) const LARGE: &str = "large.bin";
 /// What curl asks for in a round, on a connection that it keeps: small bodies make most of the
 /// exchanges, large ones half of the bytes.
-const LOADS: [(&str, u64); 2] = [("/small.json", 5_000), ("/large.bin", 100)];
+const LOADS: [(&str, u64); 2] = [(SMALL, 5_000), (LARGE, 100)];
 
 /// A network namespace, removed in the end.
 struct Namespace {
@@ -87,7 +90,7 @@ pub(super) fn make(folder: &Path, bytes: u64) -> Result<Capture> {
     for _ in 0..ROUND_LIMIT {
         for (target, count) in LOADS {
             exchanges += count;
-            let targets = format!("{url}{target}?[1-{count}]");
+            let targets = format!("{url}/{target}?[1-{count}]");
             let load = ["curl", "--silent", "--output", "/dev/null", &targets];
             step::run(&mut namespace.command(&load))?;
         }
@@ -128,8 +131,8 @@ fn stop_tcpdump(tcpdump: &mut OwnedChild, folder: &Path) -> Result<()> {
 /// Two bodies, and an nginx in front of another.
 fn write_site(folder: &Path) -> Result<PathBuf> {
     let place = folder.display();
-    fs::write(folder.join("small.json"), content::json(4 * 1024))?;
-    fs::write(folder.join("large.bin"), content::bytes(200 * 1024))?;
+    fs::write(folder.join(SMALL), content::json(4 * 1024))?;
+    fs::write(folder.join(LARGE), content::bytes(200 * 1024))?;
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {place}/{kind};"))
         .concat();

@@ -2,9 +2,10 @@
 //! of a native record, under the one key `tap` in the formats of others.
 
 use super::body::ShownBody;
-use crate::export::json::{Object, Shown};
+use crate::export::json::Object;
 use crate::gateway::{CorrelationSource, Observation};
 use crate::http::{Anomalies, Exchange, Framing, Outcome, Switch};
+use crate::segment::address_text;
 use crate::segment::{ClosedBy, Connection, Leg, Listener, Time};
 use std::net::SocketAddr;
 
@@ -147,7 +148,7 @@ fn write_owner(object: &mut Object<'_>, connection: &Connection) {
 
 fn write_address(object: &mut Object<'_>, key: &'static str, address: SocketAddr) {
     object.object(key, |object| {
-        object.field("address", Shown(address.ip()));
+        object.field("address", address_text(address.ip()).as_str());
         object.field("port", address.port());
     });
 }

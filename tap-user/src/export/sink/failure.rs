@@ -22,10 +22,23 @@ pub(in crate::export) enum Failure {
     /// A file that is due for rotation cannot be renamed.
     #[error("cannot rotate the file: {0}; records wait meanwhile")]
     Rotate(io::Error),
+    /// The peer cannot be trusted, or does not speak TLS.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The exchange with an HTTP receiver broke off.
+    #[error("the receiver did not answer in full: {0}")]
+    Http(String),
     /// An HTTP status that is not a success.
     #[error("the receiver answered with status {0}")]
-    #[allow(dead_code, reason = "for receivers that answer")]
     Status(u16),
+    /// An HTTP status that wrong settings lead to.
+    #[error("the receiver refuses (status {status}): check {check}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// What to look at.
+        check: &'static str,
+    },
     /// The sink itself failed: a defect of gatetap.
     #[error("the attempt ended abnormally")]
     Aborted,
@@ -40,7 +53,9 @@ impl Failure {
             Self::Closed => "closed",
             Self::Write(_) => "write",
             Self::Rotate(_) => "rotate",
-            Self::Status(status) => kind_of_status(*status),
+            Self::Tls(_) => "tls",
+            Self::Http(_) => "reply",
+            Self::Status(status) | Self::Refused { status, .. } => kind_of_status(*status),
             Self::Aborted => "aborted",
         }
     }
@@ -60,8 +75,10 @@ fn kind_of_status(status: u16) -> &'static str {
 pub(in crate::export) enum Rejection {
     /// An HTTP status that will not change.
     #[error("the receiver answered with status {0}")]
-    #[allow(dead_code, reason = "for receivers that answer")]
     Status(u16),
+    /// The receiver took the request, and says that it did not take this record.
+    #[error("the receiver does not take it (error code {0})")]
+    Item(i64),
 }
 
 impl Rejection {
@@ -69,6 +86,7 @@ impl Rejection {
     pub(in crate::export) fn kind(&self) -> &'static str {
         match self {
             Self::Status(status) => kind_of_status(*status),
+            Self::Item(_) => "item",
         }
     }
 }

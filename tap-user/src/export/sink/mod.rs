@@ -9,28 +9,37 @@ mod descriptor;
 mod driver;
 mod failure;
 mod file;
+mod http;
 mod queue;
 mod retry;
+mod room;
+mod runscope;
 mod specification;
 mod stdout;
 mod tcp;
+mod traceable;
 mod window;
 
 pub use dead_letter::DeadLetterSettings;
 pub(super) use failure::{Failure, Rejection};
 pub use file::{FileSettings, RotationSettings};
+pub use http::Milliseconds;
 pub use retry::{Retry, RetrySettings};
+pub use runscope::RunscopeSettings;
 pub use specification::{Destination, SinkSettings, SinkSpecification};
 pub use stdout::StdoutSettings;
 pub use tcp::TcpSettings;
+pub use traceable::TraceableSettings;
 
 use super::record::{Bodies, Form, Record};
 use super::totals::{Counters, SinkTotals};
+use crate::document::Problem;
 use crate::gateway::Observation;
 use dead_letter::DeadLetter;
 use driver::Driver;
 use file::FileSink;
 use queue::{Intake, MemoryBacklog};
+use runscope::RunscopeSink;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +51,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use traceable::TraceableSink;
+
+/// Requests under way at once of a sink over HTTP.
+const HTTP_CONCURRENCY: usize = 4;
 
 /// Why an exporter cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +70,9 @@ pub enum StartError {
     /// Standard output is closed.
     #[error("cannot write records to standard output: {0}")]
     Stdout(io::Error),
+    /// A sink cannot work with its settings.
+    #[error(transparent)]
+    Settings(#[from] Problem),
 }
 
 /// A sink that takes no records for so long while somebody waits for it is told.
@@ -129,6 +145,11 @@ impl RunningSink {
         self.counters.totals()
     }
 
+    /// An exchange came of which its format has nothing to show.
+    pub(super) fn leave_out(&self) {
+        self.counters.left_out();
+    }
+
     /// Queues a record if there is room.
     pub(super) fn offer(&mut self, record: &Record) {
         self.intake.offer(record);
@@ -166,6 +187,13 @@ fn start_task(
         Destination::Tcp(settings) => {
             let counters = Arc::clone(&beginning.counters);
             beginning.run(TcpSink::new(settings, counters))
+        }
+        Destination::Runscope(settings) => {
+            let counters = Arc::clone(&beginning.counters);
+            beginning.run(RunscopeSink::new(&settings, HTTP_CONCURRENCY, counters)?)
+        }
+        Destination::Traceable(settings) => {
+            beginning.run(TraceableSink::new(&settings, HTTP_CONCURRENCY)?)
         }
     })
 }

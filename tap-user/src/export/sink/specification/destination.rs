@@ -3,7 +3,10 @@
 use super::SinkSettings;
 use crate::document::Problem;
 use crate::export::Format;
-use crate::export::sink::{FileSettings, StdoutSettings, TcpSettings, file, stdout, tcp};
+use crate::export::sink::{
+    FileSettings, RunscopeSettings, StdoutSettings, TcpSettings, TraceableSettings, file, runscope,
+    stdout, tcp, traceable,
+};
 
 /// A destination with its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,11 +17,20 @@ pub enum Destination {
     File(FileSettings),
     /// A TCP collector.
     Tcp(TcpSettings),
+    /// Runscope's API.
+    Runscope(RunscopeSettings),
+    /// A Traceable agent.
+    Traceable(TraceableSettings),
 }
 
 /// All kinds, in the order in which messages list them.
-pub(super) static KINDS: [&Kind; 3] =
-    [&stdout::settings::KIND, &file::settings::KIND, &tcp::settings::KIND];
+pub(super) static KINDS: [&Kind; 5] = [
+    &stdout::settings::KIND,
+    &file::settings::KIND,
+    &tcp::settings::KIND,
+    &runscope::settings::KIND,
+    &traceable::settings::KIND,
+];
 
 /// What is the same for all destinations of a kind.
 #[derive(Debug)]
@@ -66,6 +78,8 @@ impl Destination {
             Self::Stdout(settings) => settings,
             Self::File(settings) => settings,
             Self::Tcp(settings) => settings,
+            Self::Runscope(settings) => settings,
+            Self::Traceable(settings) => settings,
         }
     }
 }
@@ -73,11 +87,13 @@ impl Destination {
 impl SinkSettings {
     /// The one destination.
     pub(super) fn destination(&self) -> Result<Destination, Problem> {
-        let Self { stdout, file, tcp, .. } = self.clone();
+        let Self { stdout, file, tcp, runscope, traceable, .. } = self.clone();
         let all = [
             stdout.map(Destination::Stdout),
             file.map(Destination::File),
             tcp.map(Destination::Tcp),
+            runscope.map(Destination::Runscope),
+            traceable.map(Destination::Traceable),
         ];
         let mut given = all.into_iter().flatten();
         match (given.next(), given.next()) {

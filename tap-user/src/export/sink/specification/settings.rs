@@ -4,7 +4,8 @@ use super::destination::KINDS;
 use crate::document::Problem;
 use crate::export::Format;
 use crate::export::sink::{
-    DeadLetterSettings, FileSettings, RetrySettings, StdoutSettings, TcpSettings,
+    DeadLetterSettings, FileSettings, RetrySettings, RunscopeSettings, StdoutSettings, TcpSettings,
+    TraceableSettings,
 };
 use crate::units::{ByteSize, SIZE_PATTERN, text_value};
 use schemars::{JsonSchema, Schema, json_schema};
@@ -30,7 +31,14 @@ pub struct SinkSettings {
     /// A TCP collector.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub tcp: Option<TcpSettings>,
-    /// What records look like; by default `native`, and `kong` for `tcp`. `line`,
+    /// Runscope's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runscope: Option<RunscopeSettings>,
+    /// A Traceable agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceable: Option<TraceableSettings>,
+    /// What records look like; by default `native`, `kong` for `tcp`, and that of their names for
+    /// `runscope` and `traceable`. `line`,
     /// `coloured-line` and `indented` are for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
