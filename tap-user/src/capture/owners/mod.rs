@@ -8,6 +8,7 @@
 
 mod diag;
 mod early;
+mod processes;
 mod search;
 
 use crate::capture::interface::{Openings, namespace, system};
@@ -15,7 +16,8 @@ use crate::capture::selection::Selection;
 use crate::segment::{Connection, Leg, Listener, Process};
 use diag::SocketTable;
 use early::{Addresses, Early, Known, Opened};
-use search::{PROCESSES_AGE, Searcher, Verdict};
+use processes::Processes;
+use search::{Searcher, Verdict};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -28,8 +30,14 @@ use std::time::{Duration, Instant};
 const SEARCH_LIMIT: Duration = Duration::from_millis(100);
 /// How long an answer takes at most: a search from the opening on, and one more.
 pub const PATIENCE: Duration = SEARCH_LIMIT.saturating_mul(2);
-/// First pause before a search is repeated; each is twice as long as the one before.
+/// First pause before a search is repeated; each is twice as long as the one before, up to a limit.
 const FIRST_PAUSE: Duration = Duration::from_micros(250);
+/// Least limit of the pause: a gateway may accept a connection late and close it soon.
+const PAUSE_LIMIT: Duration = Duration::from_millis(1);
+/// What each search that waits adds to the limit: so there are at most 8,000 searches a second.
+const PAUSE_PER_SEARCH: Duration = Duration::from_micros(125);
+/// How often findings that nobody asked for are looked at, at least.
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
 /// Questions that may wait; with more, connections stay without a process.
 const QUESTIONS_LIMIT: usize = 16_384;
 /// Searches under way beyond which none begins before somebody asks: a flood of requests to open
@@ -95,7 +103,7 @@ impl Owners {
         wake.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
         let service = Service {
-            searcher: Searcher::new(table, selection),
+            searcher: Searcher::new(table, Processes::start(selection)?),
             early: Early::default(),
             waiting: Vec::new(),
             openings,
@@ -159,9 +167,11 @@ impl Search {
         Self { purpose, addresses, begun: now, pause: FIRST_PAUSE, due: now }
     }
 
-    /// The same once more after a while; `None` when it was long enough.
-    fn again(self, now: Instant) -> Option<Self> {
-        let Self { pause, .. } = self;
+    /// The same once more after a while, beside so many others; `None` when it was long enough.
+    fn again(self, now: Instant, others: usize) -> Option<Self> {
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        let limit = PAUSE_PER_SEARCH.saturating_mul(others).max(PAUSE_LIMIT);
+        let pause = self.pause.min(limit);
         let is_over = now.duration_since(self.begun) >= SEARCH_LIMIT;
         (!is_over).then_some(Self { pause: pause * 2, due: now + pause, ..self })
     }
@@ -177,7 +187,6 @@ impl Service {
                 return;
             }
             self.early.forget_old(Instant::now());
-            self.searcher.refresh();
             self.search();
         }
     }
@@ -185,7 +194,7 @@ impl Service {
     fn wait(&mut self) {
         let now = Instant::now();
         let due = self.waiting.iter().map(|search| search.due.saturating_duration_since(now)).min();
-        let limit = due.unwrap_or(PROCESSES_AGE);
+        let limit = due.unwrap_or(IDLE_PAUSE);
         let woken = self.woken.as_fd();
         match &self.openings {
             Some(openings) => system::wait_for_any([woken, openings.as_fd()], limit),
@@ -251,7 +260,7 @@ impl Service {
         let Search { purpose, addresses, begun, .. } = search;
         let finding = match verdict {
             Verdict::Over(finding) => finding,
-            Verdict::Later(finding) => match search.again(Instant::now()) {
+            Verdict::Later(finding) => match search.again(Instant::now(), self.waiting.len()) {
                 Some(again) => return self.waiting.push(again),
                 None => finding,
             },

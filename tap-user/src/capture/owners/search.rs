@@ -2,25 +2,18 @@
 //! descriptors of the gateway's processes.
 
 use super::diag::{self, SocketTable};
+use super::processes::Processes;
 use super::{Finding, Owner};
-use crate::capture::selection::{self, Found, Selection, scan};
+use crate::capture::selection::{self, Found};
 use crate::segment::{Leg, Listener, Process};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
-
-/// Age at which the list of the gateway's processes is made anew if an owner is not among them.
-const PROCESSES_AGE_LIMIT: Duration = Duration::from_millis(50);
-/// Age at which it is made anew in any case.
-pub(super) const PROCESSES_AGE: Duration = Duration::from_millis(900);
 
 /// Looks for owners, several at a time: reading the descriptors of all processes costs most.
 pub(super) struct Searcher {
     table: SocketTable,
-    selection: Selection,
-    processes: Vec<Found>,
-    scanned: Instant,
+    processes: Processes,
 }
 
 /// Outcome of one search.
@@ -31,36 +24,24 @@ pub(super) enum Verdict {
     Later(Finding),
 }
 
-/// Processes by the sockets that they have open; `None` for a socket that several have: nobody
-/// can say who uses it.
-type Holders = HashMap<u64, Option<usize>>;
-
 impl Searcher {
-    pub(super) fn new(table: SocketTable, selection: Selection) -> Self {
-        let processes = scan(&selection);
-        Self { table, selection, processes, scanned: Instant::now() }
-    }
-
-    /// Makes the list of processes anew if it is old.
-    pub(super) fn refresh(&mut self) {
-        self.scan_if_older_than(PROCESSES_AGE);
+    pub(super) fn new(table: SocketTable, processes: Processes) -> Self {
+        Self { table, processes }
     }
 
     /// Looks once for each connection, given by client and server.
-    pub(super) fn search(&mut self, connections: &[(SocketAddr, SocketAddr)]) -> Vec<Verdict> {
+    pub(super) fn search(&self, connections: &[(SocketAddr, SocketAddr)]) -> Vec<Verdict> {
         // Sockets first: whoever had them then has them among its descriptors now.
         let all: Vec<Ends> =
             connections.iter().map(|&(one, other)| self.ends(one, other)).collect();
         let open: HashSet<u64> = all.iter().flat_map(Ends::inodes).collect();
-        let holders = self.holders(&open);
-        let is_unknown = |ends: &Ends| {
-            ends.inodes().next().is_some() && ends.inodes().all(|i| !holders.contains_key(&i))
-        };
-        if all.iter().any(is_unknown) {
-            self.scan_if_older_than(PROCESSES_AGE_LIMIT);
+        let processes = self.processes.list();
+        let gateway = Gateway::new(&processes, &open);
+        let ends_and_ports = || all.iter().zip(connections.iter().map(|(_, server)| server.port()));
+        if ends_and_ports().any(|(ends, port)| gateway.may_be_incomplete(ends, port)) {
+            self.processes.want_anew();
         }
-        let servers = connections.iter().map(|(_, server)| server.port());
-        all.iter().zip(servers).map(|(ends, port)| self.judge(ends, port, &holders)).collect()
+        ends_and_ports().map(|(ends, port)| gateway.judge(ends, port)).collect()
     }
 
     fn ends(&self, client: SocketAddr, server: SocketAddr) -> Ends {
@@ -68,33 +49,54 @@ impl Searcher {
         let find = |local, remote| self.table.find(local, remote).unwrap_or(diag::Found::Nothing);
         Ends { server: find(server, client), client: find(client, server) }
     }
+}
 
-    /// Who has these sockets open, by inode number.
-    fn holders(&self, sockets: &HashSet<u64>) -> Holders {
-        let mut holders = Holders::new();
-        if sockets.is_empty() {
-            return holders;
-        }
-        for (index, found) in self.processes.iter().enumerate() {
+/// The gateway's processes at one moment.
+struct Gateway<'a> {
+    processes: &'a [Found],
+    /// Those that have a socket open, by its inode number; `None` for a socket that several have:
+    /// nobody can say who uses it.
+    holders: HashMap<u64, Option<&'a Found>>,
+}
+
+impl<'a> Gateway<'a> {
+    /// Looks who has one of these sockets open.
+    fn new(processes: &'a [Found], sockets: &HashSet<u64>) -> Self {
+        let mut holders = HashMap::new();
+        for found in processes.iter().filter(|_| !sockets.is_empty()) {
             for inode in open_sockets(found.pid).filter(|inode| sockets.contains(inode)) {
+                let same = |holder: &&Found| holder.pid == found.pid;
                 holders
                     .entry(inode)
-                    .and_modify(|holder| *holder = holder.filter(|holder| *holder == index))
-                    .or_insert(Some(index));
+                    .and_modify(|holder: &mut Option<&Found>| *holder = holder.filter(same))
+                    .or_insert(Some(found));
             }
         }
-        holders
+        Self { processes, holders }
     }
 
-    fn judge(&self, ends: &Ends, port: u16, holders: &Holders) -> Verdict {
-        let owner = |end: diag::Found| match end {
-            diag::Found::Open(inode) => self.processes.get((*holders.get(&inode)?)?),
-            _ => None,
+    /// Whether somebody has an end of the connection who may be a process that is not listed yet.
+    fn may_be_incomplete(&self, ends: &Ends, port: u16) -> bool {
+        let is_foreign = |end: diag::Found| match end {
+            diag::Found::Open(inode) => !self.holders.contains_key(&inode),
+            _ => false,
         };
-        if let Some(found) = owner(ends.server) {
+        // Whoever is a client of the gateway need not be on the list.
+        is_foreign(ends.server) || is_foreign(ends.client) && !self.listens(port)
+    }
+
+    fn owner(&self, end: diag::Found) -> Option<&'a Found> {
+        match end {
+            diag::Found::Open(inode) => self.holders.get(&inode).copied().flatten(),
+            _ => None,
+        }
+    }
+
+    fn judge(&self, ends: &Ends, port: u16) -> Verdict {
+        if let Some(found) = self.owner(ends.server) {
             return Verdict::Over(finding(Leg::Client, found, Listener::Port(port)));
         }
-        if let Some(found) = owner(ends.client)
+        if let Some(found) = self.owner(ends.client)
             && (ends.server != diag::Found::Ownerless || !self.listens(port))
         {
             return Verdict::Over(finding(Leg::Upstream, found, found.only_listener()));
@@ -111,13 +113,6 @@ impl Searcher {
         let is_known = self.processes.iter().any(|found| !found.ports.is_empty());
         is_known.then(|| if self.listens(port) { Leg::Client } else { Leg::Upstream })
     }
-
-    fn scan_if_older_than(&mut self, age: Duration) {
-        if self.scanned.elapsed() > age {
-            self.processes = scan(&self.selection);
-            self.scanned = Instant::now();
-        }
-    }
 }
 
 /// The sockets at both ends of a connection, as far as they are on this machine.
@@ -127,6 +122,7 @@ struct Ends {
 }
 
 impl Ends {
+    /// Inode numbers of those that a process has open.
     fn inodes(&self) -> impl Iterator<Item = u64> + use<> {
         [self.server, self.client].into_iter().filter_map(|end| match end {
             diag::Found::Open(inode) => Some(inode),
