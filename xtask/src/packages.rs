@@ -45,7 +45,7 @@ pub(crate) const BPF_TOOLCHAIN: [Package; 3] = [
 ];
 
 /// What the demo and the live tests run.
-pub(crate) const PROGRAMS_UNDER_TEST: [Package; 3] = [
+pub(crate) const PROGRAMS_UNDER_TEST: [Package; 5] = [
     Package {
         name: "nginx-light",
         reason: "the gateway and its upstream in demo and live tests",
@@ -57,6 +57,16 @@ pub(crate) const PROGRAMS_UNDER_TEST: [Package; 3] = [
         program: Some("/usr/bin/curl"),
     },
     Package { name: "wrk", reason: "load in live tests", program: Some("/usr/bin/wrk") },
+    Package {
+        name: "libpcap0.8",
+        reason: "compiles the expressions of --filter; the tests try them",
+        program: None,
+    },
+    Package {
+        name: "tcpdump",
+        reason: "compiles and captures the same, for comparison",
+        program: Some("/usr/bin/tcpdump"),
+    },
 ];
 
 /// What `bench read` runs besides.
