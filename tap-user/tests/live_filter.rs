@@ -93,6 +93,37 @@ fn packets_cut_at_the_snap_length_are_holes_that_say_so() {
     assert_eq!(lost, first["lost"].as_u64().unwrap() + third["lost"].as_u64().unwrap());
 }
 
+#[test]
+fn what_tcpdump_writes_to_a_pipe_is_read_while_it_runs() {
+    let _alone = exclusive();
+    if !require_packets() {
+        return;
+    }
+    namespace::enter();
+    let site = Site::start();
+    let expression = format!("tcp port {}", site.ports.gateway);
+    let mut tcpdump = tcpdump(Path::new("-"), &expression);
+    tcpdump.arg("-U").stdout(Stdio::piped());
+    let mut tcpdump = Tcpdump::wait_for(OwnedChild::spawn(tcpdump).unwrap());
+    let mut reader = Command::new(env!("CARGO_BIN_EXE_gatetap"));
+    reader.args(["read", "-"]).stdin(tcpdump.0.take_stdout().unwrap());
+    reader.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut reader = OwnedChild::spawn(reader).unwrap();
+    let mut records = BufReader::new(reader.take_stdout().unwrap()).lines();
+    let mut client = TcpStream::connect(site.ports.v4()).unwrap();
+    for target in ["/direct/", "/files/short.txt"] {
+        let body = ask(&mut client, target);
+        // The connection goes on, and so does tcpdump.
+        let record: Value = serde_json::from_str(&records.next().unwrap().unwrap()).unwrap();
+        assert_eq!(record["request"]["target"], target);
+        assert_whole(&record["response"]["body"], &body);
+    }
+    tcpdump.stop();
+    assert!(records.next().is_none());
+    let status = reader.wait_for_end(Duration::from_secs(10)).unwrap();
+    assert!(status.is_some_and(|status| status.success()));
+}
+
 /// Nothing of a body but a true beginning, and the rest is told as lost.
 #[track_caller]
 fn assert_cut(told: &Value, body: &[u8]) {
@@ -149,17 +180,24 @@ fn lines(outcome: &Outcome) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+fn tcpdump(file: &Path, expression: &str) -> Command {
+    let mut command = Command::new("tcpdump");
+    // Without "immediate" it ends without what waits in its ring.
+    command.args(["-i", "lo", "-n", "-B", "65536", "-Z", "root", "--immediate-mode", "-w"]);
+    command.arg(file).stdin(Stdio::null()).stderr(Stdio::piped());
+    command.args(expression.split(' '));
+    command
+}
+
 /// A running tcpdump on the loopback interface.
 struct Tcpdump(OwnedChild, BufReader<ChildStderr>);
 
 impl Tcpdump {
     fn start(file: &Path, expression: &str) -> Self {
-        let mut command = Command::new("tcpdump");
-        // Without "immediate" it ends without what waits in its ring.
-        command.args(["-i", "lo", "-n", "-B", "65536", "-Z", "root", "--immediate-mode", "-w"]);
-        command.arg(file);
-        command.arg(expression).stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = OwnedChild::spawn(command).unwrap();
+        Self::wait_for(OwnedChild::spawn(tcpdump(file, expression)).unwrap())
+    }
+
+    fn wait_for(mut child: OwnedChild) -> Self {
         let mut said = BufReader::new(child.take_stderr().unwrap());
         let mut line = String::new();
         while !line.contains("listening on") {
