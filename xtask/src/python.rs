@@ -28,7 +28,7 @@ pub(crate) fn install() -> Result<()> {
     if fs::read_to_string(&mark).is_ok_and(|installed| installed == list) {
         return Ok(());
     }
-    setup::programs(&PYTHON)?;
+    setup::programs(PYTHON)?;
     step::announce("Installing Python tools for tests into the project's own folder");
     let mut command = Command::new(INTERPRETER);
     command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);

@@ -3,6 +3,7 @@
 use super::Failure;
 use super::admin::{self, Board};
 use super::pipeline::{Patience, Pipeline};
+use super::reload::{ReadSettings, Reload};
 use super::settings::Settings;
 use super::source::{self, Source};
 use super::start;
@@ -20,7 +21,8 @@ const POST_INTERVAL: Duration = Duration::from_secs(1);
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Watches until a signal arrives.
-pub(super) fn run(settings: Settings) -> Result<(), Failure> {
+pub(super) fn run(read: ReadSettings) -> Result<(), Failure> {
+    let settings = read()?;
     let stop = start::stop_on_signals()?;
     let runtime = start::sink_threads()?;
     let run = uuid::Uuid::new_v4().as_u64_pair().0;
@@ -28,8 +30,9 @@ pub(super) fn run(settings: Settings) -> Result<(), Failure> {
     let board = Arc::new(Board::default());
     admin::start(runtime.handle(), settings.admin, &board)?;
     let mut source = source::start(&settings)?;
+    let mut reload = Reload::on_signal(read, &settings, Arc::clone(&stop))?;
     board.attached();
-    watch(&mut *source, &mut pipeline, &board, &stop)?;
+    watch(&mut *source, &mut pipeline, &mut reload, &board, &stop)?;
     board.ending();
     finish(&settings, source, pipeline, runtime)
 }
@@ -38,6 +41,7 @@ pub(super) fn run(settings: Settings) -> Result<(), Failure> {
 fn watch(
     source: &mut dyn Source,
     pipeline: &mut Pipeline,
+    reload: &mut Reload,
     board: &Board,
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
@@ -51,6 +55,7 @@ fn watch(
             timers_due = Instant::now() + TIMER_INTERVAL;
             source.handle_timeout(pipeline)?;
             pipeline.handle_timeout(source.now());
+            reload.apply_if_asked(pipeline);
             board.turned();
         }
         if Instant::now() >= post_due {

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     /// Where metrics and health are told; `None`: at the default address, if it is free.
     pub(crate) admin: Option<AdminAddress>,
     pub(crate) records: RecordSettings,
+    /// What this was resolved from.
+    pub(crate) typed: SettingsFile,
 }
 
 /// What only live packets have.
@@ -125,6 +127,7 @@ impl Loaded {
             ring_bytes: ring_size.bytes(),
             admin: admin.listen,
             records: self.resolve_records()?,
+            typed: self.settings.clone(),
         })
     }
 
