@@ -92,25 +92,44 @@ pub(super) struct ProcessBytes {
 #[derive(Debug, Serialize)]
 pub(super) struct Sink {
     name: String,
+    given: u64,
+    /// Not delivered, and not lost either: they wait on disk.
+    waiting: u64,
     delivered: u64,
     delivered_bytes: u64,
     dropped: u64,
     dropped_queue_full: u64,
     dropped_at_shutdown: u64,
+    rejected: u64,
+    rejected_by_kind: BTreeMap<&'static str, u64>,
+    dead_letters_kept: u64,
+    dead_letters_lost: u64,
+    dead_letters_discarded: u64,
     reconnects: u64,
     failures: u64,
+    failures_by_kind: BTreeMap<&'static str, u64>,
+    retries: u64,
 }
 
 impl From<SinkTotals> for Sink {
     fn from(totals: SinkTotals) -> Self {
         Self {
+            given: totals.given_records,
+            waiting: totals.queued_records,
             delivered: totals.delivered_records,
             delivered_bytes: totals.delivered_bytes,
             dropped: totals.dropped.total(),
             dropped_queue_full: totals.dropped.queue_full,
             dropped_at_shutdown: totals.dropped.shutdown,
             reconnects: totals.reconnects,
+            rejected: totals.rejected_records,
+            rejected_by_kind: totals.rejected_by_kind,
+            dead_letters_kept: totals.dead_letter.kept,
+            dead_letters_lost: totals.dead_letter.lost,
+            dead_letters_discarded: totals.dead_letter.discarded,
             failures: totals.failures,
+            failures_by_kind: totals.failures_by_kind,
+            retries: totals.retries,
             name: totals.name,
         }
     }
@@ -271,8 +290,11 @@ impl fmt::Display for Totals {
             Source::Packets(packets) => write!(f, "{packets}")?,
         }
         for sink in &self.sinks {
-            let Sink { name, delivered, dropped, .. } = sink;
+            let Sink { name, delivered, dropped, rejected, .. } = sink;
             write!(f, "\nsink       {name}: {delivered} records delivered, {dropped} dropped")?;
+            if *rejected > 0 {
+                write!(f, ", {rejected} rejected")?;
+            }
         }
         Ok(())
     }

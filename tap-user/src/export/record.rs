@@ -42,6 +42,8 @@ pub(super) struct Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bodies {
     Shown,
+    /// Only what is known of them.
+    LeftOut,
 }
 
 impl Form {
@@ -55,7 +57,16 @@ impl Form {
         Record {
             id: Arc::clone(id),
             duration_ns: duration_ns(observation),
-            bytes: buffer.record(|out| self.format.write(observation, out)),
+            bytes: buffer.record(|out| self.write(observation, out)),
+        }
+    }
+}
+
+impl Form {
+    fn write(self, observation: &Observation, out: &mut Vec<u8>) {
+        match self.bodies {
+            Bodies::Shown => self.format.write(observation, out),
+            Bodies::LeftOut => self.format.write(&observation.without_bodies(), out),
         }
     }
 }

@@ -172,6 +172,7 @@ pub(super) fn write_body_facts(object: &mut Object<'_>, shown: &ShownBody<'_>) {
     object.flag("malformed", body.malformed);
     object.flag("redacted", shown.is_redacted());
     object.flag("withheld", shown.is_withheld());
+    object.flag("left_out", shown.is_left_out() && !shown.is_empty());
     write_content_facts(object, shown);
 }
 

@@ -138,7 +138,8 @@ impl RunningSink {
 
     /// What its records look like.
     pub(super) fn form(&self) -> Form {
-        Form { format: self.specification.format, bodies: Bodies::Shown }
+        let bodies = if self.specification.log_body { Bodies::Shown } else { Bodies::LeftOut };
+        Form { format: self.specification.format, bodies }
     }
 
     pub(super) fn totals(&self) -> SinkTotals {

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
     /// The file; created with mode 0600. If it is moved away or deleted, a new one is begun.
+    #[schemars(example = "/var/log/gatetap.ndjson")]
     pub path: PathBuf,
     /// When to begin a new file; without it never.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,8 @@ pub use settings::SinkSettings;
 use crate::document::Problem;
 use crate::export::Format;
 use crate::export::sink::{DeadLetterSettings, Retry};
+use crate::units::ByteSize;
+use std::fmt::{self, Display};
 
 /// Where records go, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct SinkSpecification {
     pub destination: Destination,
     /// What the records look like.
     pub format: Format,
+    /// Whether they carry bodies.
+    pub log_body: bool,
     /// Bound of the records that wait in memory, in bytes. A record that finds no room is
     /// dropped; so one that is larger than the bound always is.
     pub queue_bytes: u64,
@@ -35,6 +39,20 @@ pub struct SinkSpecification {
     pub retry: Retry,
     /// Where records are kept that the receiver will never take.
     pub dead_letter: Option<DeadLetterSettings>,
+}
+
+/// What it is, in a line for people.
+impl Display for SinkSpecification {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, destination, format, queue_bytes, .. } = self;
+        let label = destination.settings().label();
+        if *name == label {
+            write!(formatter, "{label}")?;
+        } else {
+            write!(formatter, "{name} ({label})")?;
+        }
+        write!(formatter, ": format {format}, queue {}", ByteSize(*queue_bytes))
+    }
 }
 
 impl SinkSettings {
@@ -51,6 +69,7 @@ impl SinkSettings {
         dead_letter.map_err(|problem| problem.below("dead_letter"))?;
         Ok(SinkSpecification {
             name: self.name.clone().unwrap_or_else(|| settings.label()),
+            log_body: self.log_body.unwrap_or(true),
             format: self.format.unwrap_or(kind.default_format),
             queue_bytes: self.queue_bytes.bytes(),
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
