@@ -24,8 +24,8 @@ mod warnings;
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
 pub use sink::{
-    DeadLetterSettings, Destination, FileSettings, Milliseconds, Retry, RetrySettings,
-    RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, StartError,
+    Concurrency, DeadLetterSettings, Destination, FileSettings, Milliseconds, Retry, RetrySettings,
+    RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, Stamp, StartError,
     StdoutSettings, TcpSettings, TraceableSettings,
 };
 pub use totals::{DeadLetterTotals, Dropped, SinkTotals};

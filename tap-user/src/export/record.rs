@@ -4,6 +4,7 @@ use super::buffer::Buffer;
 use super::format::Format;
 use crate::gateway::Observation;
 use crate::http::Outcome;
+use crate::policy::without_bodies;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ impl Form {
     fn write(self, observation: &Observation, out: &mut Vec<u8>) {
         match self.bodies {
             Bodies::Shown => self.format.write(observation, out),
-            Bodies::LeftOut => self.format.write(&observation.without_bodies(), out),
+            Bodies::LeftOut => self.format.write(&without_bodies(observation), out),
         }
     }
 }

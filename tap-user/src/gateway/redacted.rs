@@ -40,8 +40,6 @@ pub enum Instead {
     Altered(AlteredContent),
     /// Nothing: rules for bodies could not look inside.
     Withheld,
-    /// Nothing: bodies are not wanted where this goes.
-    LeftOut,
 }
 
 /// Content with values replaced, and what it stands for.

@@ -127,11 +127,6 @@ impl<'a> ShownBody<'a> {
         self.redacted.is_some_and(|it| it.instead == Instead::Withheld)
     }
 
-    /// Whether it is left out because bodies are not wanted.
-    pub(super) fn is_left_out(&self) -> bool {
-        self.redacted.is_some_and(|it| it.instead == Instead::LeftOut)
-    }
-
     /// The charset that the text was in, if not UTF-8.
     pub(super) fn charset(&self) -> Option<&str> {
         match (&self.carried, self.redacted.map(|it| &it.instead)) {

@@ -93,7 +93,8 @@ pub(super) fn write_anomalies(object: &mut Object<'_>, anomalies: Anomalies) {
 
 /// How many values each rule replaced; left out if nothing was.
 pub(super) fn write_redacted(object: &mut Object<'_>, observation: &Observation) {
-    let Some(redacted) = &observation.redacted else { return };
+    let redacted = observation.redacted.as_ref().filter(|redacted| !redacted.rules.is_empty());
+    let Some(redacted) = redacted else { return };
     object.object("redacted", |object| {
         redacted.rules.iter().for_each(|(rule, count)| object.named(rule, *count));
     });
@@ -172,7 +173,6 @@ pub(super) fn write_body_facts(object: &mut Object<'_>, shown: &ShownBody<'_>) {
     object.flag("malformed", body.malformed);
     object.flag("redacted", shown.is_redacted());
     object.flag("withheld", shown.is_withheld());
-    object.flag("left_out", shown.is_left_out() && !shown.is_empty());
     write_content_facts(object, shown);
 }
 

@@ -83,10 +83,6 @@ fn write_response(
 }
 
 fn write_body(object: &mut Object<'_>, shown: &ShownBody<'_>, elsewhere: Elsewhere) {
-    // As the plugin has it that is told not to log bodies.
-    if shown.is_left_out() && !shown.is_empty() {
-        return object.field("body", "");
-    }
     match elsewhere {
         Elsewhere::NotSaid if shown.is_withheld() => object.field("body", ""),
         Elsewhere::NotSaid if shown.is_damaged() => {}

@@ -115,7 +115,7 @@ mod tests {
     }
 
     /// A pipe that takes what it has room for, and no more: as a disk that is full does.
-    fn narrow_pipe() -> (std::io::PipeReader, Descriptor) {
+    fn narrow_pipe() -> (io::PipeReader, Descriptor) {
         let (reader, writer) = pipe().unwrap();
         // SAFETY: sets a flag of a descriptor that is open here.
         let set = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };

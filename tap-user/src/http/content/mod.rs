@@ -89,23 +89,15 @@ pub struct Content {
     pub error: Option<DecodingError>,
 }
 
-impl Content {
-    /// What `headers` name; nothing is undone.
-    #[must_use]
-    pub fn undecoded(headers: &Headers) -> Self {
-        Self {
-            content_coding: coding::as_on_wire(headers, coding::CONTENT),
-            transfer_coding: coding::as_on_wire(headers, coding::TRANSFER),
-            ..Self::default()
-        }
-    }
-}
-
 /// Undoes the codings that `headers` name. `bytes` is a prefix of the body, and all of it if
 /// `whole`; of the content at most `cap` bytes are decoded.
 #[must_use]
 pub fn decode(headers: &Headers, bytes: &[u8], whole: bool, cap: usize) -> Content {
-    let mut content = Content::undecoded(headers);
+    let mut content = Content {
+        content_coding: coding::as_on_wire(headers, coding::CONTENT),
+        transfer_coding: coding::as_on_wire(headers, coding::TRANSFER),
+        ..Content::default()
+    };
     if bytes.is_empty() || (content.content_coding.is_none() && content.transfer_coding.is_none()) {
         return content;
     }

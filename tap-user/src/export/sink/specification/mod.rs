@@ -9,11 +9,13 @@
 
 mod destination;
 mod settings;
+mod stamp;
 mod text;
 
 pub use destination::Destination;
 pub(in crate::export::sink) use destination::{DestinationSettings, Kind, Place};
 pub use settings::SinkSettings;
+pub use stamp::Stamp;
 
 use crate::document::Problem;
 use crate::export::Format;
@@ -30,7 +32,7 @@ pub struct SinkSpecification {
     pub destination: Destination,
     /// What the records look like.
     pub format: Format,
-    /// Whether they carry bodies.
+    /// Whether they have bodies.
     pub log_body: bool,
     /// Bound of the records that wait in memory, in bytes. A record that finds no room is
     /// dropped; so one that is larger than the bound always is.
@@ -39,6 +41,9 @@ pub struct SinkSpecification {
     pub retry: Retry,
     /// Where records are kept that the receiver will never take.
     pub dead_letter: Option<DeadLetterSettings>,
+    /// Counts how often what its settings name outside of them has changed (secrets in files, the
+    /// file itself): a sink of another generation is another sink.
+    pub generation: u64,
 }
 
 /// What it is, in a line for people.
@@ -69,11 +74,13 @@ impl SinkSettings {
         dead_letter.map_err(|problem| problem.below("dead_letter"))?;
         Ok(SinkSpecification {
             name: self.name.clone().unwrap_or_else(|| settings.label()),
-            log_body: self.log_body.unwrap_or(true),
             format: self.format.unwrap_or(kind.default_format),
+            // As in Kong's plugin.
+            log_body: self.log_body.unwrap_or(!matches!(destination, Destination::Runscope(_))),
             queue_bytes: self.queue_bytes.bytes(),
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
             dead_letter: self.dead_letter.clone(),
+            generation: 0,
             destination,
         })
     }
