@@ -19,9 +19,10 @@ pub use stamp::Stamp;
 
 use crate::document::Problem;
 use crate::export::Format;
-use crate::export::sink::Retry;
+use crate::export::sink::{DeadLetterSettings, Retry};
 use crate::units::ByteSize;
 use std::fmt::{self, Display};
+use std::path::Path;
 
 /// Where records go, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +38,10 @@ pub struct SinkSpecification {
     pub queue_bytes: u64,
     /// How long to wait after a failure.
     pub retry: Retry,
-    /// Counts how often what its settings name outside of them has changed (secrets in files, the
-    /// file itself): a sink of another generation is another sink.
+    /// Where records are kept that the receiver will never take.
+    pub dead_letter: Option<DeadLetterSettings>,
+    /// Counts how often what its settings name outside of them has changed (secrets and
+    /// certificates in files): a sink of another generation is another sink.
     pub generation: u64,
 }
 
@@ -56,6 +59,19 @@ impl Display for SinkSpecification {
     }
 }
 
+impl SinkSpecification {
+    /// The files that only this sink may write, with their keys.
+    #[must_use]
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        let mut files = Vec::new();
+        if let Destination::File(settings) = &self.destination {
+            files.push(("file.path", settings.path.as_path()));
+        }
+        files.extend(self.dead_letter.iter().map(|it| ("dead_letter.path", it.path.as_path())));
+        files
+    }
+}
+
 impl SinkSettings {
     /// Chooses what is not given, and checks whether the parts fit each other.
     ///
@@ -66,12 +82,15 @@ impl SinkSettings {
         let settings = destination.settings();
         let kind = settings.kind();
         settings.check().map_err(|problem| problem.below(kind.name))?;
+        let dead_letter = self.dead_letter.as_ref().map_or(Ok(()), DeadLetterSettings::check);
+        dead_letter.map_err(|problem| problem.below("dead_letter"))?;
         Ok(SinkSpecification {
             name: self.name.clone().unwrap_or_else(|| settings.label()),
             format: self.format.unwrap_or(kind.default_format),
             queue_bytes: self.queue_bytes.bytes(),
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
             generation: 0,
+            dead_letter: self.dead_letter.clone(),
             destination,
         })
     }
