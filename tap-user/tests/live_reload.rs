@@ -227,8 +227,7 @@ fn sinks_change_while_exchanges_come_and_wrong_settings_change_nothing() {
     tap.stop();
     let totals: Value = serde_json::from_slice(&std::fs::read(totals).unwrap()).unwrap();
     assert_eq!(totals.pointer("/exchanges/client"), Some(&4.into()), "{totals}");
-    let delivered =
-        |sink: &Value| (sink["name"] == "records").then(|| sink["delivered"].as_u64());
+    let delivered = |sink: &Value| (sink["name"] == "records").then(|| sink["delivered"].as_u64());
     let sinks = totals["sinks"].as_array().unwrap();
     assert_eq!(sinks.iter().filter_map(delivered).flatten().sum::<u64>(), 4, "{totals}");
 }
