@@ -42,6 +42,7 @@ pub(super) struct Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bodies {
     Shown,
+    Withheld,
 }
 
 impl Form {
