@@ -22,6 +22,7 @@ use crate::export::Format;
 use crate::export::sink::{DeadLetterSettings, Retry};
 use crate::units::ByteSize;
 use std::fmt::{self, Display};
+use std::path::Path;
 
 /// Where records go, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +42,8 @@ pub struct SinkSpecification {
     pub retry: Retry,
     /// Where records are kept that the receiver will never take.
     pub dead_letter: Option<DeadLetterSettings>,
-    /// Counts how often what its settings name outside of them has changed (secrets in files, the
-    /// file itself): a sink of another generation is another sink.
+    /// Counts how often what its settings name outside of them has changed (secrets and
+    /// certificates in files): a sink of another generation is another sink.
     pub generation: u64,
 }
 
@@ -57,6 +58,19 @@ impl Display for SinkSpecification {
             write!(formatter, "{name} ({label})")?;
         }
         write!(formatter, ": format {format}, queue {}", ByteSize(*queue_bytes))
+    }
+}
+
+impl SinkSpecification {
+    /// The files that only this sink may write, with their keys.
+    #[must_use]
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        let mut files = Vec::new();
+        if let Destination::File(settings) = &self.destination {
+            files.push(("file.path", settings.path.as_path()));
+        }
+        files.extend(self.dead_letter.iter().map(|it| ("dead_letter.path", it.path.as_path())));
+        files
     }
 }
 
