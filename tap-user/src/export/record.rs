@@ -44,7 +44,7 @@ pub(super) struct Form {
 pub(super) enum Bodies {
     /// They do.
     Shown,
-    /// They only tell how long they were.
+    /// Their lengths and what else is known of them, but not their bytes.
     LeftOut,
 }
 
@@ -56,14 +56,14 @@ impl Form {
         id: &Arc<str>,
         buffer: &mut Buffer,
     ) -> Record {
-        let bytes = match self.bodies {
-            Bodies::Shown => buffer.record(|out| self.format.write(observation, out)),
-            Bodies::LeftOut => {
-                let observation = without_bodies(observation);
-                buffer.record(|out| self.format.write(&observation, out))
-            }
-        };
-        Record { id: Arc::clone(id), duration_ns: duration_ns(observation), bytes }
+        Record {
+            id: Arc::clone(id),
+            duration_ns: duration_ns(observation),
+            bytes: buffer.record(|out| match self.bodies {
+                Bodies::Shown => self.format.write(observation, out),
+                Bodies::LeftOut => self.format.write(&without_bodies(observation), out),
+            }),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub use file::{FileSettings, RotationSettings};
 pub use http::{Concurrency, Milliseconds};
 pub use retry::{Retry, RetrySettings};
 pub use runscope::RunscopeSettings;
-pub use specification::{Destination, SinkSettings, SinkSpecification};
+pub use specification::{Destination, SinkSettings, SinkSpecification, Stamp};
 pub use stdout::StdoutSettings;
 pub use tcp::TcpSettings;
 pub use traceable::TraceableSettings;

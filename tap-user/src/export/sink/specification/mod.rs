@@ -9,11 +9,13 @@
 
 mod destination;
 mod settings;
+mod stamp;
 mod text;
 
 pub use destination::Destination;
 pub(in crate::export::sink) use destination::{DestinationSettings, Kind, Place};
 pub use settings::SinkSettings;
+pub use stamp::Stamp;
 
 use crate::document::Problem;
 use crate::export::Format;
@@ -39,6 +41,9 @@ pub struct SinkSpecification {
     pub retry: Retry,
     /// Where records are kept that the receiver will never take.
     pub dead_letter: Option<DeadLetterSettings>,
+    /// Counts how often what its settings name outside of them has changed (secrets in files, the
+    /// file itself): a sink of another generation is another sink.
+    pub generation: u64,
 }
 
 /// What it is, in a line for people.
@@ -75,6 +80,7 @@ impl SinkSettings {
             queue_bytes: self.queue_bytes.bytes(),
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
             dead_letter: self.dead_letter.clone(),
+            generation: 0,
             destination,
         })
     }

@@ -18,6 +18,7 @@ fn sink(name: &str, destination: Destination, format: Format, queue: u64) -> Sin
         queue_bytes: queue,
         retry: Retry::default(),
         dead_letter: None,
+        generation: 0,
     }
 }
 
