@@ -19,7 +19,10 @@ mod totals;
 
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
-pub use sink::{InvalidSink, Retry, SinkSpecification, StartError, Target};
+pub use sink::{
+    Address, InvalidSink, InvalidTcp, Retry, SinkSpecification, StartError, Target, TcpSettings,
+    TlsSetupError,
+};
 pub use totals::{Dropped, SinkTotals};
 
 use crate::gateway::Observation;

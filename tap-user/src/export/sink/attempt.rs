@@ -3,6 +3,7 @@
 
 use super::failure::{Failure, Rejection};
 use crate::export::record::Record;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One destination.
@@ -11,10 +12,23 @@ pub(super) trait Sink: Send + Sync + 'static {
     fn limits(&self) -> BatchLimits;
 
     /// Attempts under way at once. The driver starts them in the order of the records. With more
-    /// than one, a sink that is a stream keeps that order itself (with a fair lock), and after
-    /// one attempt failed, the later ones that are under way fail too, so that nothing overtakes.
+    /// than one, a sink that is a stream keeps that order itself (see [`Self::begin`]), and after
+    /// one attempt failed, the later ones that are under way fail too ([`Trouble::Behind`]), so
+    /// that nothing overtakes.
     fn concurrency(&self) -> usize {
         1
+    }
+
+    /// Begins an attempt. The driver calls it in the order of the records, and runs what it
+    /// yields on other threads; a stream takes its place in line here.
+    fn begin(
+        self: Arc<Self>,
+        records: Vec<Record>,
+    ) -> impl Future<Output = Attempt> + Send + 'static
+    where
+        Self: Sized,
+    {
+        async move { self.attempt(records).await }
     }
 
     /// Tries once to deliver the records. Bounds its own time. The driver drops the future when
@@ -67,6 +81,8 @@ pub(super) enum Trouble {
         /// At least that long (`Retry-After`).
         wait: Option<Duration>,
     },
+    /// An attempt before this one failed on the same stream: try again after it.
+    Behind,
     /// The receiver will never take this record.
     #[allow(dead_code, reason = "for receivers that answer")]
     Rejected {

@@ -103,7 +103,7 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
                 self.counters.retried();
             }
             let (sink, records) = (Arc::clone(&self.sink), turn.records());
-            let attempt = self.attempts.spawn(async move { sink.attempt(records).await });
+            let attempt = self.attempts.spawn(sink.begin(records));
             turn.begin(attempt.id());
         }
     }
@@ -126,7 +126,12 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
             }
             Some(Trouble::Later { error, wait }) => {
                 batch.fail();
-                self.wait_after(&error, wait);
+                self.counters.failed(&error);
+                self.wait_after(wait);
+            }
+            Some(Trouble::Behind) => {
+                batch.fail();
+                self.wait_after(None);
             }
         }
         let released = self.window.release();
@@ -134,8 +139,7 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
     }
 
     /// Attempts that fail together count as one failure.
-    fn wait_after(&mut self, error: &Failure, requested: Option<Duration>) {
-        self.counters.failed(error);
+    fn wait_after(&mut self, requested: Option<Duration>) {
         if self.resume.is_none() {
             self.failures = self.failures.saturating_add(1);
         }

@@ -1,6 +1,7 @@
 //! What can go wrong in delivering. The texts hold neither bodies nor secrets, so they may be
 //! logged and stored; the kinds are a closed set, so they may be labels of metrics.
 
+use super::tcp::TcpFailure;
 use std::io;
 use std::time::Duration;
 
@@ -9,12 +10,15 @@ use std::time::Duration;
 pub(in crate::export) enum Failure {
     /// No connection, name resolution included.
     #[error("cannot connect: {0}")]
+    #[allow(dead_code, reason = "for receivers that answer")]
     Connect(io::Error),
     /// The peer took longer than it may.
     #[error("no answer within {0:?}")]
+    #[allow(dead_code, reason = "for receivers that answer")]
     Timeout(Duration),
     /// The peer ended the connection.
     #[error("the receiver closed the connection")]
+    #[allow(dead_code, reason = "for receivers that answer")]
     Closed,
     /// The kernel takes no more bytes.
     #[error("cannot write: {0}")]
@@ -23,6 +27,9 @@ pub(in crate::export) enum Failure {
     #[error("the receiver answered with status {0}")]
     #[allow(dead_code, reason = "for receivers that answer")]
     Status(u16),
+    /// A stream to a collector.
+    #[error(transparent)]
+    Tcp(TcpFailure),
     /// The sink itself failed: a defect of gatetap.
     #[error("the attempt ended abnormally")]
     Aborted,
@@ -32,6 +39,7 @@ pub(in crate::export) enum Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::export) enum FailureKind {
     Connect,
+    Tls,
     Timeout,
     Closed,
     Write,
@@ -43,8 +51,9 @@ pub(in crate::export) enum FailureKind {
 }
 
 impl FailureKind {
-    pub(in crate::export) const ALL: [Self; 9] = [
+    pub(in crate::export) const ALL: [Self; 10] = [
         Self::Connect,
+        Self::Tls,
         Self::Timeout,
         Self::Closed,
         Self::Write,
@@ -68,6 +77,7 @@ impl FailureKind {
     pub(in crate::export) fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Closed => "closed",
             Self::Write => "write",
@@ -88,6 +98,7 @@ impl Failure {
             Self::Closed => FailureKind::Closed,
             Self::Write(_) => FailureKind::Write,
             Self::Status(status) => FailureKind::of_status(*status),
+            Self::Tcp(failure) => failure.kind(),
             Self::Aborted => FailureKind::Aborted,
         }
     }

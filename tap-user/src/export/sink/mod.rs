@@ -18,6 +18,7 @@ mod window;
 pub(super) use failure::{Failure, FailureKind, Rejection};
 pub use retry::Retry;
 pub use specification::{InvalidSink, SinkSpecification, Target};
+pub(super) use tcp::ConnectError;
 
 use super::format::Format;
 use super::record::Record;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use stdout::StdoutSink;
 use tcp::TcpSink;
+pub use tcp::{Address, InvalidTcp, TcpSettings, TlsSetupError};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -50,6 +52,9 @@ pub enum StartError {
     /// Standard output is closed.
     #[error("cannot write records to standard output: {0}")]
     Stdout(io::Error),
+    /// The files that TLS needs are not as they must be.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
 }
 
 /// The capture thread's end of a sink.
@@ -130,9 +135,10 @@ fn start_task(beginning: Beginning<'_>, target: Target) -> Result<JoinHandle<()>
         Target::File { path } => {
             beginning.run(FileSink::new(&path).map_err(|source| StartError::File { path, source })?)
         }
-        Target::Tcp { host, port, timeout } => {
+        Target::Tcp(settings) => {
             let counters = Arc::clone(&beginning.counters);
-            beginning.run(TcpSink::new(host, port, timeout, counters))
+            let sink = TcpSink::start(beginning.runtime, *settings, counters)?;
+            beginning.run(sink)
         }
     })
 }

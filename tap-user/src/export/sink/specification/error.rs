@@ -19,6 +19,9 @@ pub enum InvalidSink {
     /// An option that no sink has.
     #[error("option \"{0}\" is unknown: use format=, timeout= or queue=")]
     Option(String),
+    /// Settings of a TCP collector.
+    #[error("{0}")]
+    Tcp(String),
     /// An option given twice.
     #[error("option \"{0}\" is given twice")]
     Repeated(String),

@@ -4,22 +4,22 @@
 
 mod error;
 mod quantity;
+mod tcp;
 mod text;
 
 pub use error::InvalidSink;
 
+use super::tcp::TcpSettings;
 use crate::export::Format;
+use crate::units::Period;
 use error::{MISSING_HOST, MISSING_PATH, MISSING_PORT};
 use quantity::{Size, parse_timeout};
 use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Bound of a sink's queue in bytes unless set.
 const DEFAULT_QUEUE_BYTES: u64 = 64 << 20;
-/// How long connecting or one write may take unless set: as Kong's `tcp-log` has it.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where records go, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -45,14 +45,7 @@ pub enum Target {
         path: PathBuf,
     },
     /// A TCP collector.
-    Tcp {
-        /// Name or address, IPv6 without brackets.
-        host: String,
-        /// Port.
-        port: u16,
-        /// How long connecting or one write may take.
-        timeout: Duration,
-    },
+    Tcp(Box<TcpSettings>),
 }
 
 impl fmt::Display for Target {
@@ -60,10 +53,7 @@ impl fmt::Display for Target {
         match self {
             Self::Stdout => formatter.write_str("stdout"),
             Self::File { path } => write!(formatter, "file:{}", path.display()),
-            Self::Tcp { host, port, .. } if host.contains(':') => {
-                write!(formatter, "tcp:[{host}]:{port}")
-            }
-            Self::Tcp { host, port, .. } => write!(formatter, "tcp:{host}:{port}"),
+            Self::Tcp(settings) => write!(formatter, "tcp:{}", settings.address()),
         }
     }
 }
@@ -80,6 +70,9 @@ struct Settings {
     format: Option<String>,
     timeout: Option<String>,
     queue_bytes: Option<Size>,
+    /// Options of the command line that only this sink has.
+    #[serde(skip)]
+    options: Vec<(String, String)>,
 }
 
 impl TryFrom<Settings> for SinkSpecification {
@@ -91,7 +84,7 @@ impl TryFrom<Settings> for SinkSpecification {
         let target = settings.target()?;
         let default_format = match target {
             Target::Stdout | Target::File { .. } => Format::Native,
-            Target::Tcp { .. } => Format::Kong,
+            Target::Tcp(_) => Format::Kong,
         };
         Ok(Self {
             target,
@@ -119,12 +112,13 @@ impl Settings {
             }
             "tcp" => {
                 refuse("tcp", [path])?;
-                let timeout = self.timeout.as_deref().map(parse_timeout).transpose()?;
-                Ok(Target::Tcp {
-                    host: self.host.filter(|host| !host.is_empty()).ok_or(MISSING_HOST)?,
-                    port: self.port.filter(|&port| port != 0).ok_or(MISSING_PORT)?,
-                    timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-                })
+                let host = self.host.filter(|host| !host.is_empty()).ok_or(MISSING_HOST)?;
+                let port = self.port.filter(|&port| port != 0).ok_or(MISSING_PORT)?;
+                let mut settings = tcp::settings(&host, port, &self.options)?;
+                if let Some(timeout) = self.timeout.as_deref().map(parse_timeout).transpose()? {
+                    settings.timeout = Period(timeout);
+                }
+                Ok(Target::Tcp(Box::new(settings)))
             }
             _ => Err(InvalidSink::Type(self.sink)),
         }
@@ -149,9 +143,11 @@ fn parse_format(text: &str) -> Result<Format, InvalidSink> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn tcp(host: &str, port: u16, seconds: u64) -> Target {
-        Target::Tcp { host: host.into(), port, timeout: Duration::from_secs(seconds) }
+        let timeout = Period(Duration::from_secs(seconds));
+        Target::Tcp(Box::new(TcpSettings { timeout, ..TcpSettings::new(host, port) }))
     }
 
     fn sink(target: Target, format: Format, queue_bytes: u64) -> SinkSpecification {
@@ -172,6 +168,29 @@ mod tests {
             ),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn command_line_of_tcp() {
+        let text =
+            "tcp:h:1,tls=true,tls_ca=/a,keepalive=5s,replay=1MiB,failover=b:2,failover=[::1]:3";
+        let read: SinkSpecification = text.parse().unwrap();
+        let Target::Tcp(settings) = read.target else { panic!("{text}") };
+        assert!(settings.tls && settings.tls_verify);
+        assert_eq!(settings.tls_ca.as_deref(), Some("/a".as_ref()));
+        assert_eq!(settings.keepalive, Period(Duration::from_secs(5)));
+        assert_eq!(
+            settings.failover.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["b:2", "[::1]:3"]
+        );
+        for wrong in ["tls=maybe", "replay=much", "failover=b", "colour=red"] {
+            let error = format!("tcp:h:1,{wrong}").parse::<SinkSpecification>().unwrap_err();
+            let (_, value) = wrong.split_once('=').unwrap();
+            assert!(
+                error.to_string().contains(value) || error.to_string().contains("colour"),
+                "{error}"
+            );
         }
     }
 
@@ -213,6 +232,12 @@ mod tests {
             ("tcp:::1:5", r#"host cannot be "::1": write IPv6 addresses as [::1]"#),
             ("stdout,timeout=1s", "a stdout sink has no timeout"),
             ("stdout,colour=red", r#"option "colour" is unknown: use format=, timeout= or queue="#),
+            (
+                "tcp:h:1,tls_sni=n",
+                "tls_sni has no meaning without TLS: add tls: true (tls=true), or leave it out",
+            ),
+            ("stdout,tls=true", r#"option "tls" is unknown: use format=, timeout= or queue="#),
+            ("tcp:h:1,tls=true,tls=true", r#"option "tls" is given twice"#),
             ("stdout,format=xml", r#"format cannot be "xml": use native, kong or tcp-body-log"#),
             ("stdout,format=kong,format=kong", r#"option "format" is given twice"#),
             (

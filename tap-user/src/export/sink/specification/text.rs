@@ -2,6 +2,7 @@
 
 use super::error::{InvalidSink, MISSING_PORT};
 use super::quantity::Size;
+use super::tcp::FAILOVER;
 use super::{Settings, SinkSpecification};
 use std::str::FromStr;
 
@@ -62,8 +63,16 @@ impl Settings {
             "format" => self.format.replace(value.to_owned()).is_some(),
             "timeout" => self.timeout.replace(value.to_owned()).is_some(),
             "queue" => self.queue_bytes.replace(Size::WithUnit(value.to_owned())).is_some(),
+            _ if self.sink == "tcp" => self.set_own(name, value),
             _ => return Err(InvalidSink::Option(name.to_owned())),
         };
         if repeated { Err(InvalidSink::Repeated(name.to_owned())) } else { Ok(()) }
+    }
+
+    /// Notes an option that only this sink has; yields whether it is given once too often.
+    fn set_own(&mut self, name: &str, value: &str) -> bool {
+        let is_known = self.options.iter().any(|(known, _)| known == name);
+        self.options.push((name.to_owned(), value.to_owned()));
+        is_known && name != FAILOVER
     }
 }

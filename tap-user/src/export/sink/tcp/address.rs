@@ -79,7 +79,8 @@ impl Ring {
 
     /// The current one failed.
     pub(super) fn turn(&mut self) {
-        self.current = self.current.saturating_add(1).checked_rem(self.addresses.len()).unwrap_or(0);
+        self.current =
+            self.current.saturating_add(1).checked_rem(self.addresses.len()).unwrap_or(0);
     }
 
     /// After a pause the first one is preferred again.

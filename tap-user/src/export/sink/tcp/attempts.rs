@@ -36,10 +36,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(
-        records: Vec<Bytes>,
-        epoch: &Epoch,
-    ) -> (Self, oneshot::Receiver<Outcome>) {
+    pub(super) fn new(records: Vec<Bytes>, epoch: &Epoch) -> (Self, oneshot::Receiver<Outcome>) {
         let (done, outcome) = oneshot::channel();
         (Self { records, epoch: epoch.now(), done }, outcome)
     }
@@ -122,11 +119,7 @@ impl Attempts {
 mod tests {
     use super::*;
 
-    fn begin(
-        attempts: &mut Attempts,
-        epoch: &Epoch,
-        records: usize,
-    ) -> oneshot::Receiver<Outcome> {
+    fn begin(attempts: &mut Attempts, epoch: &Epoch, records: usize) -> oneshot::Receiver<Outcome> {
         let (job, outcome) = Job::new(vec![Bytes::from_static(b"x"); records], epoch);
         attempts.begin(job);
         outcome

@@ -2,15 +2,19 @@
 
 use super::address::Address;
 use super::tls::{TlsSetupError, explain};
+use crate::export::sink::failure::FailureKind;
 use std::io;
 use std::time::Duration;
 
 /// Why a collector cannot be reached.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
+pub(in crate::export) enum ConnectError {
     /// Its name does not resolve.
     #[error("cannot resolve {address}: {source}")]
     Resolve { address: Address, source: io::Error },
+    /// There is no address to try.
+    #[error("there is no address to connect to")]
+    NoAddress,
     /// No connection.
     #[error("cannot connect to {address}: {source}")]
     Refused { address: Address, source: io::Error },
@@ -27,7 +31,7 @@ pub(super) enum ConnectError {
 
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Ended {
+pub(in crate::export) enum Ended {
     /// The peer sent its end of the stream.
     #[error("the collector closed the connection")]
     Closed,
@@ -55,7 +59,7 @@ impl Ended {
 
 /// Why records of an attempt are not delivered.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TcpFailure {
+pub(in crate::export) enum TcpFailure {
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -70,4 +74,27 @@ pub(super) enum TcpFailure {
     /// An attempt before this one failed.
     #[error("an earlier attempt on the same connection failed")]
     Behind,
+}
+
+impl TcpFailure {
+    pub(in crate::export) fn kind(&self) -> FailureKind {
+        match self {
+            Self::Connect(ConnectError::Timeout { .. }) => FailureKind::Timeout,
+            Self::Connect(ConnectError::Tls { .. } | ConnectError::Setup(_)) => FailureKind::Tls,
+            Self::Connect(_) => FailureKind::Connect,
+            Self::Ended { ended, .. } => ended.kind(),
+            Self::Behind => FailureKind::Closed,
+        }
+    }
+}
+
+impl Ended {
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::Closed => FailureKind::Closed,
+            Self::Broken(_) => FailureKind::Write,
+            Self::Tls(_) => FailureKind::Tls,
+            Self::Stalled(_) => FailureKind::Timeout,
+        }
+    }
 }

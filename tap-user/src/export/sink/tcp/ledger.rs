@@ -31,6 +31,13 @@ pub(super) enum Origin {
     Replay,
 }
 
+/// Numbers of records that are now acknowledged.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Completed {
+    pub(super) of_attempts: usize,
+    pub(super) replays: usize,
+}
+
 #[derive(Debug)]
 struct Entry {
     bytes: Bytes,
@@ -124,14 +131,17 @@ impl Ledger {
         open.for_each(|written| written.end = Some(offset));
     }
 
-    /// Notes that the peer's TCP has the first `offset` bytes of the socket, and says how many
-    /// records of attempts that completed.
-    pub(super) fn acknowledged(&mut self, offset: u64) -> usize {
-        let mut completed = 0;
+    /// Notes that the peer's TCP has the first `offset` bytes of the socket, and says which
+    /// records that completed.
+    pub(super) fn acknowledged(&mut self, offset: u64) -> Completed {
+        let mut completed = Completed::default();
         while let Some(written) =
             self.in_flight.pop_front_if(|written| written.end.is_some_and(|end| end <= offset))
         {
-            completed += usize::from(written.entry.origin == Origin::Attempt);
+            match written.entry.origin {
+                Origin::Attempt => completed.of_attempts += 1,
+                Origin::Replay => completed.replays += 1,
+            }
             self.keep(written.entry.bytes);
         }
         completed
@@ -196,7 +206,17 @@ mod tests {
 
     /// What a receiver would get now.
     fn waiting(ledger: &Ledger) -> String {
-        ledger.pieces(usize::MAX).iter().flat_map(|piece| piece.iter().copied()).map(char::from).collect()
+        ledger
+            .pieces(usize::MAX)
+            .iter()
+            .flat_map(|piece| piece.iter().copied())
+            .map(char::from)
+            .collect()
+    }
+
+    fn acknowledged(ledger: &mut Ledger, offset: u64) -> (usize, usize) {
+        let Completed { of_attempts, replays } = ledger.acknowledged(offset);
+        (of_attempts, replays)
     }
 
     #[test]
@@ -205,14 +225,18 @@ mod tests {
         assert_eq!(ledger.written(2), 0);
         assert_eq!(waiting(&ledger), "cdefghi");
         assert_eq!(ledger.written(4), 2);
-        assert_eq!(ledger.acknowledged(u64::MAX), 0, "the TLS layer may hold some of it");
+        assert_eq!(
+            acknowledged(&mut ledger, u64::MAX),
+            (0, 0),
+            "the TLS layer may hold some of it"
+        );
         ledger.flushed(6);
-        assert_eq!(ledger.acknowledged(5), 0);
-        assert_eq!(ledger.acknowledged(6), 2);
+        assert_eq!(acknowledged(&mut ledger, 5), (0, 0));
+        assert_eq!(acknowledged(&mut ledger, 6), (2, 0));
         assert_eq!(ledger.written(3), 1);
         ledger.flushed(9);
         assert!(!ledger.is_settled());
-        assert_eq!(ledger.acknowledged(9), 1);
+        assert_eq!(acknowledged(&mut ledger, 9), (1, 0));
         assert!(ledger.is_settled());
     }
 
@@ -249,11 +273,11 @@ mod tests {
         let mut ledger = ledger(100, &["abc", "de"]);
         ledger.written(5);
         ledger.flushed(5);
-        assert_eq!(ledger.acknowledged(5), 2);
+        assert_eq!(acknowledged(&mut ledger, 5), (2, 0));
         ledger.replay();
         ledger.written(4);
         ledger.flushed(4);
-        assert_eq!(ledger.acknowledged(4), 0, "nobody waits for a replay");
+        assert_eq!(acknowledged(&mut ledger, 4), (0, 1), "nobody waits for a replay");
         ledger.replay();
         assert_eq!((waiting(&ledger).as_str(), ledger.replays()), ("abcde", 2));
     }
@@ -265,7 +289,7 @@ mod tests {
             let mut ledger = ledger(limit, &["abc", "de", "fghi"]);
             ledger.written(9);
             ledger.flushed(9);
-            assert_eq!(ledger.acknowledged(9), 3);
+            assert_eq!(acknowledged(&mut ledger, 9), (3, 0));
             ledger.replay();
             assert_eq!(waiting(&ledger), kept, "{limit}");
         }

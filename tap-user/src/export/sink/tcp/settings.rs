@@ -155,7 +155,7 @@ impl TcpSettings {
     }
 
     /// Where the first collector listens.
-    pub(super) fn address(&self) -> Address {
+    pub(in crate::export) fn address(&self) -> Address {
         Address::new(&self.host, self.port)
     }
 

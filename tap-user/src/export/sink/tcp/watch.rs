@@ -99,7 +99,8 @@ impl Watch {
         if let Some(resume) = self.resume {
             return resume;
         }
-        let limit = if work.is_unsettled || work.is_outstanding { self.timeout } else { self.keepalive };
+        let limit =
+            if work.is_unsettled || work.is_outstanding { self.timeout } else { self.keepalive };
         let end = self.progress + limit;
         if !work.is_outstanding {
             return end;

@@ -68,7 +68,7 @@ fn explain_alert(alert: Alert) -> String {
         Alert::CertificateExpired | Alert::CertificateRevoked => {
             "the client certificate in tls_certificate is no longer valid"
         }
-        Alert::UnrecognizedName => "it does not know the name that it was asked for: see tls_sni",
+        Alert::UnrecognisedName => "it does not know the name that it was asked for: see tls_sni",
         Alert::HandshakeFailure => {
             "it may ask for a client certificate (tls_certificate and tls_key), or have no cipher \
              in common with gatetap"
