@@ -282,15 +282,12 @@ impl Worker {
 
     /// Looks how far the peer's TCP has come.
     fn look(&mut self, open: &mut Open) {
-        let is_outstanding = open.connection.sent() > open.watch.acknowledged();
-        // It cannot fail for a TCP socket; if it does, nothing counts as acknowledged.
-        let Some(acknowledged) =
-            is_outstanding.then(|| open.connection.acknowledged().ok()).flatten()
-        else {
-            return;
-        };
-        open.watch.look(acknowledged, Instant::now());
-        let completed = self.ledger.acknowledged(acknowledged);
+        if open.connection.sent() > open.watch.acknowledged() {
+            // It cannot fail for a TCP socket; if it does, nothing more counts as acknowledged.
+            let acknowledged = open.connection.acknowledged().unwrap_or_default();
+            open.watch.look(acknowledged, Instant::now());
+        }
+        let completed = self.ledger.acknowledged(open.watch.acknowledged());
         open.useful |= completed != Completed::default();
         self.attempts.delivered(completed.of_attempts);
         self.counters.replayed(completed.replays);
