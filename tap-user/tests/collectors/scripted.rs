@@ -37,6 +37,8 @@ impl Scripted {
     /// Plays one act a connection, the last one again and again.
     pub(crate) fn start(acts: &[Act]) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
+        // Its port is to be had again while connections of it are still on their way out.
+        socket.set_reuseaddr(true).unwrap();
         if acts.iter().any(|act| matches!(act, Act::Drip)) {
             socket.set_recv_buffer_size(4096).unwrap();
         }

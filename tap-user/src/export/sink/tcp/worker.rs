@@ -300,7 +300,7 @@ impl Worker {
         if has_read_all {
             self.trust()
         } else {
-            self.doubt()
+            self.doubt(open)
         }
         if has_read_all && open.useful {
             self.failures = 0;
@@ -330,9 +330,9 @@ impl Worker {
         self.pace.trust();
     }
 
-    fn doubt(&mut self) {
+    fn doubt(&mut self, open: &Open) {
         self.ledger.replay();
-        if self.ledger.replays() > 0 {
+        if open.connection.sent() > 0 {
             self.pace.doubt();
         }
     }
@@ -343,7 +343,7 @@ impl Worker {
             Ok(Ended::Closed) => self.trust(),
             // A collector that does not answer may still read; nobody will be there to see.
             Err(_) if self.closing.is_some() => self.trust(),
-            Ok(_) | Err(_) => self.doubt(),
+            Ok(_) | Err(_) => self.doubt(open),
         }
         self.ring.start_over();
         self.failures = 0;
