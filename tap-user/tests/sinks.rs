@@ -6,7 +6,6 @@ mod support;
 
 use gatetap::export::{Exporter, SinkSpecification, SinkTotals, StartError};
 use gatetap::gateway::Observation;
-use gatetap::policy::Redaction;
 use gatetap::segment::Leg;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
@@ -25,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn exporter(sinks: &[String]) -> Result<Exporter, StartError> {
     let sinks: Vec<SinkSpecification> = sinks.iter().map(|sink| sink.parse().unwrap()).collect();
-    Exporter::start(&Handle::current(), sinks, Redaction::standard())
+    Exporter::start(&Handle::current(), sinks)
 }
 
 fn numbered(number: usize) -> Observation {

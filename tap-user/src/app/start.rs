@@ -37,11 +37,17 @@ pub(super) fn pipeline(
     run: u64,
     patience: Patience,
 ) -> Result<Pipeline, Failure> {
-    let redaction = if settings.redact { Redaction::standard() } else { Redaction::none() };
-    let exporter = Exporter::start(runtime.handle(), settings.sinks.clone(), redaction)?;
+    let redaction = redaction(settings);
+    let exporter = Exporter::start(runtime.handle(), settings.sinks.clone())?;
     let correlator = Correlator::new(settings.generator, settings.correlation_header.clone(), run);
     let budget = MemoryBudget::new(settings.memory_bytes);
-    Ok(Pipeline::new(settings.limits.clone(), budget, correlator, exporter, patience))
+    let limits = settings.limits.clone();
+    Ok(Pipeline::new(limits, budget, correlator, redaction, exporter, patience))
+}
+
+/// What is replaced before anything leaves.
+pub(super) fn redaction(settings: &RecordSettings) -> Redaction {
+    if settings.redact { Redaction::standard() } else { Redaction::none() }
 }
 
 /// Delivers what is queued for at most `deadline`, and says what became of all records.

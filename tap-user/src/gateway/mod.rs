@@ -2,6 +2,8 @@
 
 mod correlation;
 mod observation;
+mod redacted;
 
 pub use correlation::*;
 pub use observation::*;
+pub use redacted::*;

@@ -1,5 +1,6 @@
 //! An exchange together with everything that the tap knows about where it happened.
 
+use super::Redacted;
 use crate::http::Exchange;
 use crate::http::content::Contents;
 use crate::segment::Connection;
@@ -36,4 +37,6 @@ pub struct Observation {
     pub exchange: Exchange,
     /// Its bodies with their codings undone, for whoever shows them.
     pub contents: Contents,
+    /// What was replaced in it; `None` if nothing was.
+    pub redacted: Option<Box<Redacted>>,
 }

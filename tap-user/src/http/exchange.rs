@@ -1,7 +1,7 @@
 //! What the parser yields: a request with its response, or the reason why one of them is absent.
 
 use super::anomaly::Anomalies;
-use crate::segment::{Close, GapCause, Time};
+use crate::segment::{Abandonment, Close, GapCause, Time};
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -58,6 +58,23 @@ impl Headers {
     #[must_use]
     pub fn len(&self) -> usize {
         self.fields.len()
+    }
+
+    /// The same fields with other values at the given places (number of the field, value).
+    #[must_use]
+    pub fn with_values(&self, values: &[(usize, Vec<u8>)]) -> Self {
+        let mut raw = Vec::with_capacity(self.raw.len());
+        let mut push = |bytes: &[u8]| {
+            let start = u32::try_from(raw.len()).unwrap_or(u32::MAX);
+            raw.extend_from_slice(bytes);
+            start..u32::try_from(raw.len()).unwrap_or(u32::MAX)
+        };
+        let fields = self.iter().enumerate().map(|(number, (name, value))| {
+            let other = values.iter().find(|(place, _)| *place == number);
+            (push(name), push(other.map_or(value, |(_, value)| value)))
+        });
+        let fields = fields.collect();
+        Self { raw: raw.into(), fields }
     }
 
     /// Whether there is no field line.
@@ -217,8 +234,8 @@ pub enum Outcome {
     Lost(GapCause),
     /// The bytes were all there but are no HTTP/1 message from here on.
     Malformed,
-    /// The tap stopped, or gave up the connection to stay within its memory.
-    Abandoned,
+    /// The tap looked no longer: nothing is known of how the exchange went on.
+    Abandoned(Abandonment),
 }
 
 /// Where a connection leaves HTTP/1.1 for good after an exchange.

@@ -112,6 +112,7 @@ pub(crate) fn observation(
             proxied: None,
         },
         contents: Contents::default(),
+        redacted: None,
     }
 }
 

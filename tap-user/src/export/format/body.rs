@@ -2,8 +2,8 @@
 //! base64.
 
 use crate::export::json::{Base64, Object};
-use crate::gateway::Observation;
-use crate::http::content::{Content, Converted, charset_of, to_text};
+use crate::gateway::{Instead, Observation, ReplacedBody};
+use crate::http::content::{Content, Converted, as_text, charset_of, to_text};
 use crate::http::{Body, Headers};
 
 /// The bytes that a record carries.
@@ -23,9 +23,13 @@ pub(super) struct ShownBody<'a> {
     pub(super) body: &'a Body,
     /// What its codings are, and what became of them.
     pub(super) content: &'a Content,
+    bytes: &'a [u8],
     carried: Carried<'a>,
-    /// Bytes that `carried` stands for.
-    length: usize,
+    captured: usize,
+    decoded_length: Option<usize>,
+    /// Whether what is here is all of the content.
+    pub(super) is_whole: bool,
+    redacted: Option<&'a ReplacedBody>,
 }
 
 /// Both bodies of an exchange; looked at once, however many places of a record ask.
@@ -37,13 +41,26 @@ pub(super) struct Bodies<'a> {
 
 impl<'a> Bodies<'a> {
     pub(super) fn of(observation: &'a Observation) -> Self {
-        let Observation { exchange, contents, .. } = observation;
+        let Observation { exchange, contents, redacted, .. } = observation;
+        let redacted = redacted.as_deref();
         Self {
             request: exchange.request.as_ref().map(|request| {
-                ShownBody::new(&request.headers, &request.body, contents.request(request))
+                match redacted.and_then(|redacted| redacted.request_body.as_ref()) {
+                    Some(replaced) => ShownBody::replaced(&request.body, replaced),
+                    None => {
+                        let content = contents.request(request);
+                        ShownBody::new(&request.headers, &request.body, content)
+                    }
+                }
             }),
             response: exchange.response.as_ref().map(|response| {
-                ShownBody::new(&response.headers, &response.body, contents.response(response))
+                match redacted.and_then(|redacted| redacted.response_body.as_ref()) {
+                    Some(replaced) => ShownBody::replaced(&response.body, replaced),
+                    None => {
+                        let content = contents.response(response);
+                        ShownBody::new(&response.headers, &response.body, content)
+                    }
+                }
             }),
         }
     }
@@ -62,30 +79,72 @@ impl<'a> ShownBody<'a> {
             Some(converted) => (Carried::Converted(converted), bytes.len()),
             None => carried(bytes, is_whole),
         };
-        Self { body, content, carried, length }
+        let decoded_length = content.decoded.is_some().then_some(length);
+        let captured = if decoded_length.is_some() { body.bytes.len() } else { length };
+        Self { body, content, bytes, carried, captured, decoded_length, is_whole, redacted: None }
+    }
+
+    /// What stands in the place of a body.
+    fn replaced(body: &'a Body, replaced: &'a ReplacedBody) -> Self {
+        let nothing = Self {
+            body,
+            content: &replaced.content,
+            bytes: &[],
+            carried: Carried::Text(""),
+            captured: 0,
+            decoded_length: None,
+            is_whole: false,
+            redacted: Some(replaced),
+        };
+        let Instead::Altered(altered) = &replaced.instead else { return nothing };
+        Self {
+            bytes: &altered.bytes,
+            carried: carried(&altered.bytes, true).0,
+            captured: altered.captured,
+            decoded_length: altered.decoded_length,
+            is_whole: altered.is_whole,
+            ..nothing
+        }
     }
 
     /// Bytes of the body, as coded, that the record stands for.
     pub(super) fn captured(&self) -> usize {
-        if self.content.decoded.is_some() { self.body.bytes.len() } else { self.length }
+        self.captured
     }
 
     /// Bytes of content that the record stands for, where codings were undone.
     pub(super) fn decoded_length(&self) -> Option<usize> {
-        self.content.decoded.is_some().then_some(self.length)
+        self.decoded_length
+    }
+
+    /// Whether values in it were replaced.
+    pub(super) fn is_redacted(&self) -> bool {
+        self.redacted.is_some_and(|it| matches!(it.instead, Instead::Altered(_)))
+    }
+
+    /// Whether it is kept back as a whole.
+    pub(super) fn is_withheld(&self) -> bool {
+        self.redacted.is_some_and(|it| it.instead == Instead::Withheld)
     }
 
     /// The charset that the text was in, if not UTF-8.
     pub(super) fn charset(&self) -> Option<&str> {
-        match &self.carried {
-            Carried::Converted(converted) => Some(&converted.charset),
+        match (&self.carried, self.redacted.map(|it| &it.instead)) {
+            (Carried::Converted(converted), _) => Some(&converted.charset),
+            (_, Some(Instead::Altered(altered))) => altered.charset.as_deref(),
             _ => None,
         }
     }
 
-    /// The content as far as it is here, in its own charset.
+    /// The content as far as it is here; in its own charset, unless values in it were replaced.
     pub(super) fn bytes(&self) -> &'a [u8] {
-        self.content.decoded.as_deref().unwrap_or(&self.body.bytes)
+        self.bytes
+    }
+
+    /// Whether what is here may be shorter than the message for no other reason than that the tap
+    /// lost something: bytes, or the memory to keep them.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.body.lost != 0 || self.body.memory_limited
     }
 
     /// Whether it is known that there is no content at all.
@@ -120,14 +179,7 @@ impl<'a> ShownBody<'a> {
 
 /// What is shown of `bytes`, and how many of them.
 fn carried(bytes: &[u8], is_whole: bool) -> (Carried<'_>, usize) {
-    let text = match str::from_utf8(bytes) {
-        Ok(text) => Some(text),
-        Err(error) => bytes
-            .get(..error.valid_up_to())
-            // No error length: the bytes stop inside a character that was right so far.
-            .filter(|text| error.error_len().is_none() && !text.is_empty() && !is_whole)
-            .and_then(|text| str::from_utf8(text).ok()),
-    };
+    let text = as_text(bytes, is_whole);
     text.map_or((Carried::Binary(bytes), bytes.len()), |text| (Carried::Text(text), text.len()))
 }
 

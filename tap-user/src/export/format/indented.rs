@@ -2,14 +2,13 @@
 
 use super::native;
 use crate::gateway::Observation;
-use crate::policy::Redaction;
 use serde::ser::Serialize;
 use serde_json::Value;
 
 /// Appends the record, without its end.
-pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
+pub(super) fn write(observation: &Observation, out: &mut Vec<u8>) {
     let mut compact = Vec::new();
-    native::write(observation, redaction, &mut compact);
+    native::write(observation, &mut compact);
     let Ok(record) = serde_json::from_slice::<Value>(&compact) else {
         out.extend_from_slice(&compact);
         return;

@@ -9,26 +9,25 @@ use super::url::{self, Url};
 use crate::export::json::{Lossy, Object, Shown, milliseconds, object};
 use crate::gateway::Observation;
 use crate::http::{Exchange, Request, Response};
-use crate::policy::Redaction;
 
 /// What `latencies.proxy` says of a response that Kong made itself.
 const NOT_PROXIED: i64 = -1;
 
 /// Appends the record without its terminator.
-pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
+pub(super) fn write(observation: &Observation, out: &mut Vec<u8>) {
     let exchange = &observation.exchange;
     let bodies = Bodies::of(observation);
     object(out, |object| {
         if let Some(request) = &exchange.request {
             object.object("request", |object| {
-                write_request(object, observation, request, redaction);
+                write_request(object, observation, request);
                 bodies.request.iter().for_each(|shown| shown.write_with_encoding(object));
             });
         }
         if let Some(response) = &exchange.response {
             object.optional("upstream_status", header(response, "x-kong-upstream-status"));
             object.object("response", |object| {
-                write_response(object, response, redaction);
+                write_response(object, response);
                 bodies.response.iter().for_each(|shown| shown.write_with_encoding(object));
             });
         }
@@ -44,12 +43,7 @@ pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut 
     });
 }
 
-fn write_request(
-    object: &mut Object<'_>,
-    observation: &Observation,
-    request: &Request,
-    redaction: &Redaction,
-) {
+fn write_request(object: &mut Object<'_>, observation: &Observation, request: &Request) {
     let response = observation.exchange.response.as_ref();
     let uri = url::uri(&request.target);
     object.optional("id", response.and_then(|response| header(response, "x-kong-request-id")));
@@ -58,15 +52,15 @@ fn write_request(
     object.object("querystring", |object| Pairs::of_arguments(url::query(uri)).write(object));
     object.field("method", request.method.as_str());
     object.object("headers", |object| {
-        Pairs::of_headers(&request.headers, redaction).write(object);
+        Pairs::of_headers(&request.headers).write(object);
     });
     object.field("size", request.head_length.saturating_add(request.body.wire_length));
 }
 
-fn write_response(object: &mut Object<'_>, response: &Response, redaction: &Redaction) {
+fn write_response(object: &mut Object<'_>, response: &Response) {
     object.field("status", response.status);
     object.object("headers", |object| {
-        Pairs::of_headers(&response.headers, redaction).write(object);
+        Pairs::of_headers(&response.headers).write(object);
     });
     object.field("size", response.head_length.saturating_add(response.body.wire_length));
 }

@@ -5,31 +5,31 @@ use super::facts;
 use crate::export::json::{Array, Exact, Object, object};
 use crate::gateway::Observation;
 use crate::http::{Exchange, Headers, Interim, Request, Response};
-use crate::policy::Redaction;
 
 /// Appends the record without its terminator.
-pub(super) fn write(observation: &Observation, redaction: &Redaction, out: &mut Vec<u8>) {
+pub(super) fn write(observation: &Observation, out: &mut Vec<u8>) {
     let exchange = &observation.exchange;
     let bodies = Bodies::of(observation);
     object(out, |object| {
         write_identity(object, observation);
         facts::write_outcome(object, exchange);
+        facts::write_redacted(object, observation);
         facts::write_connection(object, observation, |object| {
             object.flag("pid_unknown", facts::is_pid_unknown(&observation.connection));
         });
         if let Some(request) = &exchange.request {
             object.object("request", |object| {
-                write_request(object, request, redaction);
-                write_body(object, bodies.request.as_ref(), redaction);
+                write_request(object, request);
+                write_body(object, bodies.request.as_ref());
             });
         }
         if !exchange.interim.is_empty() {
-            object.array("interim", |array| write_interim(array, &exchange.interim, redaction));
+            object.array("interim", |array| write_interim(array, &exchange.interim));
         }
         if let Some(response) = &exchange.response {
             object.object("response", |object| {
-                write_response(object, response, redaction);
-                write_body(object, bodies.response.as_ref(), redaction);
+                write_response(object, response);
+                write_body(object, bodies.response.as_ref());
             });
         }
         object.object("durations_ns", |object| write_durations(object, exchange));
@@ -46,11 +46,11 @@ fn write_identity(object: &mut Object<'_>, observation: &Observation) {
     }
 }
 
-fn write_request(object: &mut Object<'_>, request: &Request, redaction: &Redaction) {
+fn write_request(object: &mut Object<'_>, request: &Request) {
     object.field("method", request.method.as_str());
     object.field("target", Exact(&request.target));
     object.field("version", request.version.as_str());
-    write_headers(object, "headers", &request.headers, redaction);
+    write_headers(object, "headers", &request.headers);
     object.field("head_length", request.head_length);
     object.field("length", request.head_length.saturating_add(request.body.wire_length));
     object.field("offset", request.offset);
@@ -59,22 +59,22 @@ fn write_request(object: &mut Object<'_>, request: &Request, redaction: &Redacti
     facts::write_anomalies(object, request.anomalies);
 }
 
-fn write_interim(array: &mut Array<'_>, interim: &[Interim], redaction: &Redaction) {
+fn write_interim(array: &mut Array<'_>, interim: &[Interim]) {
     for response in interim {
         array.object(|object| {
             object.field("status", response.status);
-            write_headers(object, "headers", &response.headers, redaction);
+            write_headers(object, "headers", &response.headers);
             object.field("head_length", response.head_length);
             object.field("time", response.time);
         });
     }
 }
 
-fn write_response(object: &mut Object<'_>, response: &Response, redaction: &Redaction) {
+fn write_response(object: &mut Object<'_>, response: &Response) {
     object.field("status", response.status);
     object.field("reason", Exact(&response.reason));
     object.field("version", response.version.as_str());
-    write_headers(object, "headers", &response.headers, redaction);
+    write_headers(object, "headers", &response.headers);
     object.field("head_length", response.head_length);
     object.field("length", response.head_length.saturating_add(response.body.wire_length));
     object.field("offset", response.offset);
@@ -83,29 +83,24 @@ fn write_response(object: &mut Object<'_>, response: &Response, redaction: &Reda
     facts::write_anomalies(object, response.anomalies);
 }
 
-fn write_headers(
-    object: &mut Object<'_>,
-    key: &'static str,
-    headers: &Headers,
-    redaction: &Redaction,
-) {
+fn write_headers(object: &mut Object<'_>, key: &'static str, headers: &Headers) {
     object.array(key, |array| {
         for (name, value) in headers.iter() {
             array.array(|pair| {
                 pair.item(Exact(name));
-                pair.item(Exact(redaction.shown(name, value)));
+                pair.item(Exact(value));
             });
         }
     });
 }
 
-fn write_body(object: &mut Object<'_>, shown: Option<&ShownBody<'_>>, redaction: &Redaction) {
+fn write_body(object: &mut Object<'_>, shown: Option<&ShownBody<'_>>) {
     let Some(shown) = shown else { return };
     object.object("body", |object| {
         facts::write_body_facts(object, shown);
         shown.write(object);
         if !shown.body.trailers.is_empty() {
-            write_headers(object, "trailers", &shown.body.trailers, redaction);
+            write_headers(object, "trailers", &shown.body.trailers);
         }
     });
 }

@@ -3,7 +3,6 @@
 
 use crate::export::json::{Object, Value, array};
 use crate::http::Headers;
-use crate::policy::Redaction;
 use std::ops::Range;
 
 /// Beyond that many headers or arguments the rest is left out: the default of nginx's Lua module
@@ -26,13 +25,12 @@ impl Pairs {
     }
 
     /// The first [`LIMIT`] header fields, names in lower case.
-    pub(super) fn of_headers(headers: &Headers, redaction: &Redaction) -> Self {
+    pub(super) fn of_headers(headers: &Headers) -> Self {
         let mut pairs = Self::with_capacity(headers.len().min(LIMIT));
         for (name, value) in headers.iter().take(LIMIT) {
-            let shown = redaction.shown(name, value);
             let name = pairs.push(name);
             pairs.text.get_mut(name.clone()).unwrap_or_default().make_ascii_lowercase();
-            let value = pairs.push(shown);
+            let value = pairs.push(value);
             pairs.entries.push((name, Some(value)));
         }
         pairs

@@ -31,6 +31,7 @@ pub(super) fn write(
             object.field("correlation_source", facts::source_name(correlation.source));
         }
         facts::write_outcome(object, exchange);
+        facts::write_redacted(object, observation);
         object.flag("text_altered", is_text_altered(exchange));
         facts::write_anomalies(object, anomalies(exchange));
         object.flag("pid_unknown", facts::is_pid_unknown(&observation.connection));

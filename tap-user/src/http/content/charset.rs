@@ -43,3 +43,17 @@ pub fn to_text(encoding: &'static Encoding, bytes: &[u8], whole: bool) -> Option
     let charset = decoder.encoding().name().to_ascii_lowercase();
     (result == DecoderResult::InputEmpty).then_some(Converted { text, charset })
 }
+
+/// `bytes` as UTF-8; `None` if they are not. Of text that is not `whole`, an unfinished character at
+/// the end is left out, unless it is all there is.
+#[must_use]
+pub fn as_text(bytes: &[u8], whole: bool) -> Option<&str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) => bytes
+            .get(..error.valid_up_to())
+            // No error length: the bytes stop inside a character that was right so far.
+            .filter(|text| error.error_len().is_none() && !text.is_empty() && !whole)
+            .and_then(|text| str::from_utf8(text).ok()),
+    }
+}

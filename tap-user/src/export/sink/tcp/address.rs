@@ -1,11 +1,14 @@
 //! Where collectors listen, and which of several is the next to be tried.
 
-use serde::Deserialize;
+use crate::units::text_value;
+use schemars::json_schema;
+use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 /// Name or address, and port.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Address {
     /// IPv6 without brackets.
     pub host: String,
@@ -33,15 +36,21 @@ impl Address {
     }
 }
 
-impl TryFrom<String> for Address {
-    type Error = String;
+impl FromStr for Address {
+    type Err = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::read(&text).ok_or_else(|| {
-            format!("`{text}` is not an address: write collector.example:9563 or [::1]:9563")
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::read(text).ok_or_else(|| {
+            format!("`{text}` is not an address; write collector.example:9563 or [::1]:9563")
         })
     }
 }
+
+text_value!(
+    Address,
+    "address",
+    json_schema!({"title": "address", "type": "string", "pattern": "^[^ ]+:[0-9]+$"})
+);
 
 impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

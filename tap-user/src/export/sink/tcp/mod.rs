@@ -32,15 +32,14 @@ mod failure;
 mod ledger;
 mod metered;
 mod pace;
-mod settings;
+pub(super) mod settings;
 mod tls;
 mod watch;
 mod worker;
 
 pub use address::Address;
 pub(in crate::export) use failure::{ConnectError, TcpFailure};
-pub use settings::{InvalidTcp, TcpSettings};
-pub use tls::TlsSetupError;
+pub use settings::TcpSettings;
 
 use super::attempt::{Attempt, BatchLimits, Sink, Trouble};
 use super::failure::Failure;
@@ -65,23 +64,19 @@ pub(super) struct TcpSink {
 }
 
 impl TcpSink {
-    /// Reads the files that TLS needs, once to see that they are there, and starts the task that
-    /// owns the connection.
+    /// Starts the task that owns the connection.
     pub(super) fn start(
         runtime: &Handle,
         settings: TcpSettings,
         counters: Arc<Counters>,
-    ) -> Result<Self, TlsSetupError> {
-        if settings.tls {
-            tls::client_config(&settings)?;
-        }
+    ) -> Self {
         if !settings.tls_verify {
             counters.unverified();
         }
         let (requests, received) = mpsc::unbounded_channel();
         let epoch = Epoch::default();
         let worker = Worker::new(Arc::new(settings), received, epoch.clone(), counters);
-        Ok(Self { requests, epoch, task: runtime.spawn(worker.run()) })
+        Self { requests, epoch, task: runtime.spawn(worker.run()) }
     }
 
     fn enqueue(&self, records: Vec<Record>) -> oneshot::Receiver<Outcome> {

@@ -1,52 +1,54 @@
 //! How a TCP collector is set.
 
 use super::address::Address;
-use crate::units::{ByteSize, Period};
+use super::tls::client_config;
+use crate::document::{Problem, keys_of};
+use crate::export::Format;
+use crate::export::sink::specification::{DestinationSettings, Kind, Place};
+use crate::units::{ByteSize, Period, Port};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// A collector that takes records on a TCP connection, one after another. Names are those of
 /// Kong's `tcp-log` plugin where it has them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TcpSettings {
     /// Name or address of the collector; IPv6 addresses without brackets.
+    #[schemars(example = "collector.example")]
     pub host: String,
     /// Its port.
-    #[schemars(range(min = 1))]
-    pub port: u16,
+    #[schemars(example = 9563)]
+    pub port: Port,
     /// Further collectors as `HOST:PORT`, tried in turn when the one in use fails.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failover: Vec<Address>,
     /// How long connecting may take (name resolution and TLS included), and how long the
     /// collector may take nothing while records wait for it.
     #[serde(default = "default_timeout")]
-    #[schemars(with = "String")]
     pub timeout: Period,
     /// A connection without records for so long is closed; the next record opens a new one.
     #[serde(default = "default_keepalive")]
-    #[schemars(with = "String")]
     pub keepalive: Period,
     /// Whether to speak TLS (1.2 or 1.3).
     #[serde(default)]
     pub tls: bool,
     /// Name that the collector's certificate must be for, and that it is asked for (SNI), if it
     /// is not `host`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_sni: Option<String>,
     /// PEM file with the certificates of the authorities that may have signed the collector's
     /// certificate, instead of those that the system trusts.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_ca: Option<PathBuf>,
     /// PEM file with the certificate to show to the collector, and those between it and the
     /// authority; needs `tls_key`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<PathBuf>,
     /// PEM file with the private key of `tls_certificate`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_key: Option<PathBuf>,
     /// Whether the collector's certificate is verified. Without it anybody on the way can read
     /// all records.
@@ -56,7 +58,6 @@ pub struct TcpSettings {
     /// sent again when the connection ends abnormally: a collector that is killed loses what it
     /// had not read. 0 keeps none.
     #[serde(default = "default_replay")]
-    #[schemars(with = "String")]
     pub replay: ByteSize,
 }
 
@@ -76,67 +77,69 @@ fn default_replay() -> ByteSize {
     ByteSize(8 << 20)
 }
 
-/// Settings of which each is possible, and which do not go together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTcp {
-    /// No host.
-    #[error("a tcp sink needs a host: write tcp:collector.example:9563")]
-    Host,
-    /// Port 0.
-    #[error(
-        "a tcp sink needs a port (1 to 65535): write tcp:collector.example:9563 or tcp:[::1]:9563"
-    )]
-    Port,
-    /// An option of TLS without TLS.
-    #[error("{0} has no meaning without TLS: add tls: true (tls=true), or leave it out")]
-    WithoutTls(&'static str),
-    /// A certificate without its key, or a key without its certificate.
-    #[error("tls_certificate and tls_key belong together: give both, or none")]
-    HalfIdentity,
-    /// An authority that nobody asks.
-    #[error("tls_ca has no meaning with tls_verify: false: leave one of them out")]
-    UnusedAuthority,
+pub(in crate::export::sink) static KIND: Kind = Kind {
+    name: "tcp",
+    text_form: "tcp:HOST:PORT",
+    default_format: Format::Kong,
+    keys: keys_of::<TcpSettings>,
+    place,
+};
+
+/// What a place looks like when it is right.
+const EXAMPLES: &str = "tcp:collector.example:9563 or tcp:[::1]:9563";
+
+impl DestinationSettings for TcpSettings {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn label(&self) -> String {
+        format!("tcp:{}", self.address())
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        self.check_host()?;
+        self.check_tls()?;
+        if self.tls {
+            client_config(self).map_err(|error| Problem::new(error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+fn place(text: &str) -> Result<Place, Problem> {
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| KIND.misspelt(EXAMPLES))?;
+    // IPv6 addresses stand in brackets, or the port could not be told from them.
+    let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if host.is_empty() || (inside.is_none() && host.contains(':')) {
+        return Err(KIND.misspelt(EXAMPLES));
+    }
+    Ok(vec![("host", inside.unwrap_or(host).to_owned()), ("port", port.to_owned())])
 }
 
 impl TcpSettings {
-    /// A collector with default settings.
-    #[must_use]
-    pub fn new(host: &str, port: u16) -> Self {
-        Self {
-            host: host.to_owned(),
-            port,
-            failover: Vec::new(),
-            timeout: default_timeout(),
-            keepalive: default_keepalive(),
-            tls: false,
-            tls_sni: None,
-            tls_ca: None,
-            tls_certificate: None,
-            tls_key: None,
-            tls_verify: default_verify(),
-            replay: default_replay(),
+    fn check_host(&self) -> Result<(), Problem> {
+        let host = &self.host;
+        if host.is_empty() || host.contains(['[', ']', ' ', '/']) {
+            let message = format!("`{host}` is not a host; use a name or an address, as ::1");
+            return Err(Problem::at("host", message));
         }
+        Ok(())
     }
 
-    /// Whether the settings go together.
-    ///
-    /// # Errors
-    /// What does not, and what to do about it.
-    pub fn check(&self) -> Result<(), InvalidTcp> {
-        if self.host.is_empty() {
-            return Err(InvalidTcp::Host);
-        }
-        if self.port == 0 {
-            return Err(InvalidTcp::Port);
-        }
+    /// Whether the settings of TLS go together.
+    fn check_tls(&self) -> Result<(), Problem> {
         if let Some(option) = self.tls_option().filter(|_| !self.tls) {
-            return Err(InvalidTcp::WithoutTls(option));
+            let message = "it has no meaning without TLS; add tls: true, or leave it out";
+            return Err(Problem::at(option, message));
         }
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
-            return Err(InvalidTcp::HalfIdentity);
+            let message = "tls_certificate and tls_key belong together; give both, or none";
+            return Err(Problem::at("tls_key", message));
         }
         if !self.tls_verify && self.tls_ca.is_some() {
-            return Err(InvalidTcp::UnusedAuthority);
+            let message = "it has no meaning with tls_verify: false; leave one of them out";
+            return Err(Problem::at("tls_ca", message));
         }
         Ok(())
     }
@@ -155,8 +158,8 @@ impl TcpSettings {
     }
 
     /// Where the first collector listens.
-    pub(in crate::export) fn address(&self) -> Address {
-        Address::new(&self.host, self.port)
+    fn address(&self) -> Address {
+        Address::new(&self.host, self.port.number())
     }
 
     /// All collectors, in the order in which they are preferred.
@@ -167,55 +170,36 @@ impl TcpSettings {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::export::SinkSettings;
 
-    fn read(yaml: &str) -> Result<TcpSettings, String> {
-        let settings: TcpSettings =
-            serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;
-        settings.check().map_err(|error| error.to_string())?;
-        Ok(settings)
-    }
-
-    #[test]
-    fn host_and_port_are_enough() {
-        assert_eq!(read("{host: h, port: 9563}"), Ok(TcpSettings::new("h", 9563)));
+    fn problem(text: &str) -> String {
+        let settings: Result<SinkSettings, _> = text.parse();
+        settings.and_then(|settings| settings.resolve()).unwrap_err().to_string()
     }
 
     #[test]
     fn every_key_has_its_place() {
-        let yaml = "{host: h, port: 1, failover: ['b:2', '[::1]:3'], timeout: 2s, keepalive: 30ms, \
-                    tls: true, tls_sni: n, tls_ca: /a, tls_certificate: /c, tls_key: /k, \
-                    tls_verify: true, replay: 1MiB}";
-        let expected = TcpSettings {
-            failover: vec![Address::new("b", 2), Address::new("::1", 3)],
-            timeout: Period(Duration::from_secs(2)),
-            keepalive: Period(Duration::from_millis(30)),
-            tls: true,
-            tls_sni: Some("n".into()),
-            tls_ca: Some("/a".into()),
-            tls_certificate: Some("/c".into()),
-            tls_key: Some("/k".into()),
-            replay: ByteSize(1 << 20),
-            ..TcpSettings::new("h", 1)
-        };
-        assert_eq!(read(yaml), Ok(expected));
+        let text = "tcp:h:1,failover=b:2,failover=[::1]:3,timeout=2s,keepalive=30ms,replay=1MiB";
+        let settings = text.parse::<SinkSettings>().unwrap().tcp.unwrap();
+        let failover: Vec<_> = settings.failover.iter().map(ToString::to_string).collect();
+        assert_eq!(failover, ["b:2", "[::1]:3"]);
+        assert_eq!(settings.keepalive.to_string(), "30ms");
+        assert_eq!(settings.replay.to_string(), "1MiB");
+        assert!(settings.tls_verify && !settings.tls);
     }
 
     #[test]
     fn what_does_not_go_together_is_refused() {
         for (more, expected) in [
-            ("tls_sni: n", "tls_sni has no meaning without TLS"),
-            ("tls_verify: false", "tls_verify has no meaning without TLS"),
-            ("tls: true, tls_key: /k", "tls_certificate and tls_key belong together"),
-            ("tls: true, tls_verify: false, tls_ca: /a", "tls_ca has no meaning with tls_verify"),
-            ("failover: [b]", "`b` is not an address: write collector.example:9563"),
-            ("retries: 3", "retries"),
+            ("tls_sni=n", "tcp.tls_sni: it has no meaning without TLS"),
+            ("tls_verify=false", "tcp.tls_verify: it has no meaning without TLS"),
+            ("tls=true,tls_key=/k", "tls_certificate and tls_key belong together"),
+            ("tls=true,tls_verify=false,tls_ca=/a", "tcp.tls_ca: it has no meaning with"),
+            ("failover=b", "`b` is not an address; write collector.example:9563"),
+            ("tls=true,tls_ca=/nowhere/ca.pem", "tcp: cannot read tls_ca /nowhere/ca.pem: No such"),
         ] {
-            let error = read(&format!("{{host: h, port: 1, {more}}}")).unwrap_err();
-            assert!(error.contains(expected), "{more}: {error}");
+            let problem = problem(&format!("tcp:h:1,{more}"));
+            assert!(problem.contains(expected), "{more}: {problem}");
         }
-        assert!(read("{host: '', port: 1}").unwrap_err().contains("needs a host"));
-        assert!(read("{host: h, port: 0}").unwrap_err().contains("1 to 65535"));
-        assert!(read("{host: h}").unwrap_err().contains("port"));
     }
 }
