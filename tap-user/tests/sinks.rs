@@ -4,7 +4,7 @@
 
 mod support;
 
-use gatetap::export::{Exporter, SinkSpecification, SinkTotals, StartError};
+use gatetap::export::{Exporter, SinkSettings, SinkTotals, StartError};
 use gatetap::gateway::Observation;
 use gatetap::segment::Leg;
 use serde_json::Value;
@@ -23,7 +23,8 @@ use tokio::time::{sleep, timeout};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn exporter(sinks: &[String]) -> Result<Exporter, StartError> {
-    let sinks: Vec<SinkSpecification> = sinks.iter().map(|sink| sink.parse().unwrap()).collect();
+    let resolve = |sink: &String| sink.parse::<SinkSettings>().unwrap().resolve().unwrap();
+    let sinks = sinks.iter().map(resolve).collect();
     Exporter::start(&Handle::current(), sinks)
 }
 

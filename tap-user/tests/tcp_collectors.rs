@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use xtask::rig::free_port;
 
 fn kinds(totals: &SinkTotals) -> Vec<&'static str> {
-    totals.failures_by_kind.iter().map(|(kind, _)| *kind).collect()
+    totals.failures_by_kind.keys().copied().collect()
 }
 
 fn records(text: &str) -> Vec<Value> {
@@ -241,7 +241,7 @@ async fn files_of_tls_are_looked_at_from_the_start() {
         ),
     ] {
         let error = start(&[format!("tcp:127.0.0.1:1,tls=true,{options}")]).unwrap_err();
-        assert!(error.to_string().contains(expected), "{expected}: {error}");
+        assert!(error.contains(expected), "{expected}: {error}");
     }
 }
 

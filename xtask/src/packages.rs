@@ -45,7 +45,7 @@ pub(crate) const BPF_TOOLCHAIN: [Package; 3] = [
 ];
 
 /// What the demo and the live tests run.
-pub(crate) const PROGRAMS_UNDER_TEST: [Package; 4] = [
+pub(crate) const PROGRAMS_UNDER_TEST: [Package; 6] = [
     Package {
         name: "nginx-light",
         reason: "the gateway and its upstream in demo and live tests",
@@ -61,6 +61,16 @@ pub(crate) const PROGRAMS_UNDER_TEST: [Package; 4] = [
         name: "python3-jsonschema",
         reason: "judges the schema of the settings independently",
         program: None,
+    },
+    Package {
+        name: "rsyslog",
+        reason: "a TCP collector in tests of sinks",
+        program: Some("/usr/sbin/rsyslogd"),
+    },
+    Package {
+        name: "openssl",
+        reason: "certificates, and a collector that speaks TLS, in tests of sinks",
+        program: Some("/usr/bin/openssl"),
     },
 ];
 

@@ -56,3 +56,15 @@ pub(super) fn deliver(runtime: Runtime, pipeline: Pipeline, deadline: Duration) 
     runtime.shutdown_background();
     sinks.into_iter().map(Into::into).collect()
 }
+
+/// The same without a deadline until `stop` is set.
+pub(super) fn deliver_waiting(
+    runtime: Runtime,
+    pipeline: Pipeline,
+    stop: &AtomicBool,
+    deadline: Duration,
+) -> Vec<Sink> {
+    let sinks = runtime.block_on(pipeline.into_exporter().shutdown_waiting(stop, deadline));
+    runtime.shutdown_background();
+    sinks.into_iter().map(Into::into).collect()
+}

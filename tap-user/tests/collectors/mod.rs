@@ -7,9 +7,9 @@ pub(crate) mod openssl;
 pub(crate) mod rsyslog;
 pub(crate) mod scripted;
 
-use gatetap::export::{Exporter, SinkSpecification, SinkTotals, StartError};
+use gatetap::document::Problem;
+use gatetap::export::{Exporter, SinkSettings, SinkTotals};
 use gatetap::gateway::Observation;
-use gatetap::policy::Redaction;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -32,9 +32,11 @@ pub(crate) fn has(program: &str) -> bool {
     false
 }
 
-pub(crate) fn start(sinks: &[String]) -> Result<Exporter, StartError> {
-    let sinks: Vec<SinkSpecification> = sinks.iter().map(|sink| sink.parse().unwrap()).collect();
-    Exporter::start(&Handle::current(), sinks, Redaction::standard())
+pub(crate) fn start(sinks: &[String]) -> Result<Exporter, String> {
+    let resolve = |sink: &String| sink.parse::<SinkSettings>()?.resolve();
+    let sinks: Result<_, Problem> = sinks.iter().map(resolve).collect();
+    let sinks = sinks.map_err(|problem| problem.to_string())?;
+    Exporter::start(&Handle::current(), sinks).map_err(|error| error.to_string())
 }
 
 pub(crate) fn exporter(sink: &str) -> Exporter {

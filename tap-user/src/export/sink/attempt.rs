@@ -3,7 +3,6 @@
 
 use super::failure::{Failure, Rejection};
 use crate::export::record::Record;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// One destination.
@@ -12,23 +11,12 @@ pub(super) trait Sink: Send + Sync + 'static {
     fn limits(&self) -> BatchLimits;
 
     /// Attempts under way at once. The driver starts them in the order of the records. With more
-    /// than one, a sink that is a stream keeps that order itself (see [`Self::begin`]), and after
+    /// than one, a sink that is a stream keeps that order itself (its attempts
+    /// are polled for the first time in that order), and after
     /// one attempt failed, the later ones that are under way fail too ([`Trouble::Behind`]), so
     /// that nothing overtakes.
     fn concurrency(&self) -> usize {
         1
-    }
-
-    /// Begins an attempt. The driver calls it in the order of the records, and runs what it
-    /// yields on other threads; a stream takes its place in line here.
-    fn begin(
-        self: Arc<Self>,
-        records: Vec<Record>,
-    ) -> impl Future<Output = Attempt> + Send + 'static
-    where
-        Self: Sized,
-    {
-        async move { self.attempt(records).await }
     }
 
     /// Tries once to deliver the records. Bounds its own time. The driver drops the future when

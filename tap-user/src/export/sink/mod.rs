@@ -4,6 +4,7 @@
 
 mod attempt;
 mod backlog;
+mod dead_letter;
 mod descriptor;
 mod driver;
 mod failure;
@@ -19,8 +20,9 @@ mod tcp;
 mod traceable;
 mod window;
 
-pub(super) use failure::{Failure, FailureKind, Rejection};
-pub use file::FileSettings;
+pub use dead_letter::DeadLetterSettings;
+pub(super) use failure::{Failure, Rejection};
+pub use file::{FileSettings, RotationSettings};
 pub use http::Milliseconds;
 pub use retry::{Retry, RetrySettings};
 pub use runscope::RunscopeSettings;
@@ -30,10 +32,11 @@ pub(super) use tcp::ConnectError;
 pub use tcp::{Address, TcpSettings};
 pub use traceable::TraceableSettings;
 
-use super::format::Format;
-use super::record::Record;
+use super::record::{Bodies, Form, Record};
 use super::totals::{Counters, SinkTotals};
 use crate::document::Problem;
+use crate::gateway::Observation;
+use dead_letter::DeadLetter;
 use driver::Driver;
 use file::FileSink;
 use queue::{Intake, MemoryBacklog};
@@ -42,6 +45,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use stdout::StdoutSink;
 use tcp::TcpSink;
 use tokio::runtime::Handle;
@@ -72,10 +76,13 @@ pub enum StartError {
     Settings(#[from] Problem),
 }
 
+/// A sink that takes no records for so long while somebody waits for it is told.
+const STANDSTILL: Duration = Duration::from_secs(5);
+
 /// The capture thread's end of a sink.
 #[derive(Debug)]
 pub(super) struct RunningSink {
-    format: Format,
+    specification: SinkSpecification,
     intake: Intake,
     counters: Arc<Counters>,
     end: watch::Sender<Option<Instant>>,
@@ -87,14 +94,15 @@ struct Beginning<'a> {
     runtime: &'a Handle,
     backlog: MemoryBacklog,
     retry: Retry,
+    dead_letter: Option<DeadLetter>,
     counters: Arc<Counters>,
     end: watch::Receiver<Option<Instant>>,
 }
 
 impl Beginning<'_> {
     fn run(self, sink: impl attempt::Sink) -> JoinHandle<()> {
-        let Self { runtime, backlog, retry, counters, end } = self;
-        runtime.spawn(Driver::new(sink, backlog, retry, counters).run(end))
+        let Self { runtime, backlog, retry, dead_letter, counters, end } = self;
+        runtime.spawn(Driver::new(sink, backlog, retry, dead_letter, counters).run(end))
     }
 }
 
@@ -104,19 +112,34 @@ impl RunningSink {
         runtime: &Handle,
         specification: SinkSpecification,
     ) -> Result<Self, StartError> {
-        let SinkSpecification { name, destination, format, queue_bytes, retry, generation: _ } =
-            specification;
-        let counters = Arc::new(Counters::new(name));
-        let (intake, backlog) = queue::queue(queue_bytes, Arc::clone(&counters));
+        let counters = Arc::new(Counters::new(specification.name.clone()));
+        let (intake, backlog) = queue::queue(specification.queue_bytes, Arc::clone(&counters));
         let (end, ending) = watch::channel(None);
-        let beginning =
-            Beginning { runtime, backlog, retry, counters: Arc::clone(&counters), end: ending };
-        let task = start_task(beginning, destination)?;
-        Ok(Self { format, intake, counters, end, task })
+        let dead_letter = specification.dead_letter.clone();
+        let beginning = Beginning {
+            runtime,
+            backlog,
+            retry: specification.retry,
+            dead_letter: dead_letter.map(|it| open(it, &specification.name)).transpose()?,
+            counters: Arc::clone(&counters),
+            end: ending,
+        };
+        let task = start_task(beginning, specification.destination.clone())?;
+        Ok(Self { specification, intake, counters, end, task })
     }
 
-    pub(super) fn format(&self) -> Format {
-        self.format
+    pub(super) fn specification(&self) -> &SinkSpecification {
+        &self.specification
+    }
+
+    /// Whether the sink wants that exchange at all. Filters of a sink belong here.
+    pub(super) fn admits(&self, observation: &Observation) -> bool {
+        self.specification.format.carries(observation.connection.leg)
+    }
+
+    /// What its records look like.
+    pub(super) fn form(&self) -> Form {
+        Form { format: self.specification.format, bodies: Bodies::Shown }
     }
 
     pub(super) fn totals(&self) -> SinkTotals {
@@ -138,11 +161,17 @@ impl RunningSink {
         self.intake.offer_waiting(record, hurry);
     }
 
-    /// Lets the sink deliver what is queued until `end`.
-    pub(super) fn stop(self, end: Instant) -> EndingSink {
-        self.end.send_replace(Some(end));
-        EndingSink { counters: self.counters, task: self.task, _end: self.end }
+    /// Takes no more records, and lets the sink deliver what is queued: until `end`, or as long
+    /// as it takes.
+    pub(super) fn stop(self, end: Option<Instant>) -> EndingSink {
+        self.end.send_replace(end);
+        EndingSink { counters: self.counters, task: self.task, end: self.end }
     }
+}
+
+fn open(settings: DeadLetterSettings, sink: &str) -> Result<DeadLetter, StartError> {
+    let path = settings.path.clone();
+    DeadLetter::open(settings, sink).map_err(|source| StartError::File { path, source })
 }
 
 fn start_task(
@@ -151,8 +180,10 @@ fn start_task(
 ) -> Result<JoinHandle<()>, StartError> {
     Ok(match destination {
         Destination::Stdout(_) => beginning.run(StdoutSink::new().map_err(StartError::Stdout)?),
-        Destination::File(FileSettings { path }) => {
-            beginning.run(FileSink::new(&path).map_err(|source| StartError::File { path, source })?)
+        Destination::File(settings) => {
+            let path = settings.path.clone();
+            let sink = FileSink::new(settings);
+            beginning.run(sink.map_err(|source| StartError::File { path, source })?)
         }
         Destination::Tcp(settings) => {
             let counters = Arc::clone(&beginning.counters);
@@ -170,18 +201,44 @@ fn start_task(
 }
 
 /// A sink that takes no more records.
+#[derive(Debug)]
 pub(super) struct EndingSink {
     counters: Arc<Counters>,
     task: JoinHandle<()>,
-    _end: watch::Sender<Option<Instant>>,
+    end: watch::Sender<Option<Instant>>,
 }
 
 impl EndingSink {
-    /// Waits until it has ended, and says what became of all its records.
-    pub(super) async fn ended(self) -> SinkTotals {
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "a sink ended abnormally");
-        }
+    /// The time until which it may deliver can be set here.
+    pub(super) fn end(&self) -> watch::Sender<Option<Instant>> {
+        self.end.clone()
+    }
+
+    pub(super) fn totals(&self) -> SinkTotals {
         self.counters.totals()
+    }
+
+    /// Waits until it has ended, and says what became of all its records. While nothing moves, it
+    /// tells for whom it waits.
+    pub(super) async fn ended(mut self) -> SinkTotals {
+        let mut before = self.counters.totals();
+        loop {
+            match tokio::time::timeout(STANDSTILL, &mut self.task).await {
+                Ok(Ok(())) => return self.counters.totals(),
+                Ok(Err(error)) => {
+                    tracing::error!(sink = before.name, %error, "a sink ended abnormally");
+                    return self.counters.totals();
+                }
+                Err(_) => before = self.tell_standstill(&before),
+            }
+        }
+    }
+
+    fn tell_standstill(&self, before: &SinkTotals) -> SinkTotals {
+        let now = self.counters.totals();
+        if now.delivered_records == before.delivered_records {
+            self.counters.waited_for();
+        }
+        now
     }
 }

@@ -19,7 +19,7 @@ pub use stamp::Stamp;
 
 use crate::document::Problem;
 use crate::export::Format;
-use crate::export::sink::Retry;
+use crate::export::sink::{DeadLetterSettings, Retry};
 use crate::units::ByteSize;
 use std::fmt::{self, Display};
 
@@ -37,6 +37,8 @@ pub struct SinkSpecification {
     pub queue_bytes: u64,
     /// How long to wait after a failure.
     pub retry: Retry,
+    /// Where records are kept that the receiver will never take.
+    pub dead_letter: Option<DeadLetterSettings>,
     /// Counts how often what its settings name outside of them has changed (secrets in files, the
     /// file itself): a sink of another generation is another sink.
     pub generation: u64,
@@ -66,12 +68,15 @@ impl SinkSettings {
         let settings = destination.settings();
         let kind = settings.kind();
         settings.check().map_err(|problem| problem.below(kind.name))?;
+        let dead_letter = self.dead_letter.as_ref().map_or(Ok(()), DeadLetterSettings::check);
+        dead_letter.map_err(|problem| problem.below("dead_letter"))?;
         Ok(SinkSpecification {
             name: self.name.clone().unwrap_or_else(|| settings.label()),
             format: self.format.unwrap_or(kind.default_format),
             queue_bytes: self.queue_bytes.bytes(),
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
             generation: 0,
+            dead_letter: self.dead_letter.clone(),
             destination,
         })
     }

@@ -4,7 +4,8 @@ use super::destination::KINDS;
 use crate::document::Problem;
 use crate::export::Format;
 use crate::export::sink::{
-    FileSettings, RetrySettings, RunscopeSettings, StdoutSettings, TcpSettings, TraceableSettings,
+    DeadLetterSettings, FileSettings, RetrySettings, RunscopeSettings, StdoutSettings, TcpSettings,
+    TraceableSettings,
 };
 use crate::units::{ByteSize, SIZE_PATTERN, text_value};
 use schemars::{JsonSchema, Schema, json_schema};
@@ -44,6 +45,10 @@ pub struct SinkSettings {
     pub queue_bytes: QueueSize,
     /// Waits between attempts.
     pub retry: RetrySettings,
+    /// Where records are kept that the receiver will never take; without it they are counted,
+    /// and gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<DeadLetterSettings>,
 }
 
 impl SinkSettings {

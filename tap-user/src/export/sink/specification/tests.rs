@@ -1,12 +1,10 @@
 use super::*;
 use crate::document::{parse_yaml, read};
-use crate::export::{FileSettings, StdoutSettings, TcpSettings};
-use crate::units::Period;
-use std::time::Duration;
+use crate::export::{FileSettings, StdoutSettings};
 
 fn tcp(host: &str, port: &str, seconds: u64) -> Destination {
-    let timeout = Period(Duration::from_secs(seconds));
-    Destination::Tcp(TcpSettings { host: host.into(), port: port.parse().unwrap(), timeout })
+    let yaml = format!("{{host: '{host}', port: {port}, timeout: {seconds}s}}");
+    Destination::Tcp(read(&parse_yaml(&yaml).unwrap()).unwrap())
 }
 
 fn sink(name: &str, destination: Destination, format: Format, queue: u64) -> SinkSpecification {
@@ -16,6 +14,8 @@ fn sink(name: &str, destination: Destination, format: Format, queue: u64) -> Sin
         format,
         queue_bytes: queue,
         retry: Retry::default(),
+        dead_letter: None,
+        generation: 0,
     }
 }
 
@@ -26,7 +26,7 @@ fn from_yaml(yaml: &str) -> Result<SinkSpecification, Problem> {
 #[test]
 fn command_line() {
     let stdout = Destination::Stdout(StdoutSettings {});
-    let file = Destination::File(FileSettings { path: "/a:b".into() });
+    let file = Destination::File(FileSettings { path: "/a:b".into(), rotate: None });
     for (text, expected) in [
         ("stdout", sink("stdout", stdout.clone(), Format::Native, 67_108_864)),
         ("stdout,format=kong", sink("stdout", stdout, Format::Kong, 67_108_864)),

@@ -2,7 +2,6 @@
 
 use super::address::Address;
 use super::tls::{TlsSetupError, explain};
-use crate::export::sink::failure::FailureKind;
 use std::io;
 use std::time::Duration;
 
@@ -77,24 +76,24 @@ pub(in crate::export) enum TcpFailure {
 }
 
 impl TcpFailure {
-    pub(in crate::export) fn kind(&self) -> FailureKind {
+    pub(in crate::export) fn kind(&self) -> &'static str {
         match self {
-            Self::Connect(ConnectError::Timeout { .. }) => FailureKind::Timeout,
-            Self::Connect(ConnectError::Tls { .. } | ConnectError::Setup(_)) => FailureKind::Tls,
-            Self::Connect(_) => FailureKind::Connect,
+            Self::Connect(ConnectError::Timeout { .. }) => "timeout",
+            Self::Connect(ConnectError::Tls { .. } | ConnectError::Setup(_)) => "tls",
+            Self::Connect(_) => "connect",
             Self::Ended { ended, .. } => ended.kind(),
-            Self::Behind => FailureKind::Closed,
+            Self::Behind => "closed",
         }
     }
 }
 
 impl Ended {
-    fn kind(&self) -> FailureKind {
+    fn kind(&self) -> &'static str {
         match self {
-            Self::Closed => FailureKind::Closed,
-            Self::Broken(_) => FailureKind::Write,
-            Self::Tls(_) => FailureKind::Tls,
-            Self::Stalled(_) => FailureKind::Timeout,
+            Self::Closed => "closed",
+            Self::Broken(_) => "write",
+            Self::Tls(_) => "tls",
+            Self::Stalled(_) => "timeout",
         }
     }
 }

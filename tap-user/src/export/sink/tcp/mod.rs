@@ -65,11 +65,7 @@ pub(super) struct TcpSink {
 
 impl TcpSink {
     /// Starts the task that owns the connection.
-    pub(super) fn start(
-        runtime: &Handle,
-        settings: TcpSettings,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub(super) fn start(runtime: &Handle, settings: TcpSettings, counters: Arc<Counters>) -> Self {
         if !settings.tls_verify {
             counters.unverified();
         }
@@ -101,14 +97,6 @@ impl Sink for TcpSink {
 
     fn concurrency(&self) -> usize {
         CONCURRENCY
-    }
-
-    fn begin(
-        self: Arc<Self>,
-        records: Vec<Record>,
-    ) -> impl Future<Output = Attempt> + Send + 'static {
-        let outcome = self.enqueue(records);
-        async move { attempt(outcome.await) }
     }
 
     async fn attempt(&self, records: Vec<Record>) -> Attempt {

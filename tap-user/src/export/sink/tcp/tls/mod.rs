@@ -19,7 +19,7 @@ use unverified::Unverified;
 
 /// What is wrong with the files that TLS needs. All texts name the file.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsSetupError {
+pub(in crate::export) enum TlsSetupError {
     /// A file cannot be read.
     #[error("cannot read {key} {path}: {source}", path = path.display())]
     Read {
