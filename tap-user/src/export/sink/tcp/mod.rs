@@ -122,3 +122,6 @@ fn attempt(outcome: Result<Outcome, oneshot::error::RecvError>) -> Attempt {
         Err(_) => Attempt::failed(0, Failure::Aborted),
     }
 }
+
+#[cfg(test)]
+mod throughput;

@@ -23,7 +23,7 @@ pub struct TcpSettings {
     #[schemars(example = 9563)]
     pub port: Port,
     /// Further collectors as `HOST:PORT`, tried in turn when the one in use fails.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub failover: Vec<Address>,
     /// How long connecting may take (name resolution and TLS included), and how long the
     /// collector may take nothing while records wait for it.
