@@ -37,7 +37,7 @@ pub(in crate::export) enum Failure {
     Status(u16),
     /// A stream to a collector.
     #[error(transparent)]
-    Tcp(TcpFailure),
+    Tcp(Box<TcpFailure>),
     /// An HTTP status that wrong settings lead to.
     #[error("the receiver refuses (status {status}): check {check}")]
     Refused {

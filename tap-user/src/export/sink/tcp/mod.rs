@@ -117,7 +117,7 @@ fn attempt(outcome: Result<Outcome, oneshot::error::RecvError>) -> Attempt {
             Attempt { delivered, trouble: Some(Trouble::Behind) }
         }
         Ok(Outcome { delivered, failure: Some(failure) }) => {
-            Attempt::failed(delivered, Failure::Tcp(failure))
+            Attempt::failed(delivered, Failure::Tcp(Box::new(failure)))
         }
         Err(_) => Attempt::failed(0, Failure::Aborted),
     }
