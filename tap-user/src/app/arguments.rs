@@ -1,5 +1,6 @@
 //! The command line as typed. Defaults and meaning are in `settings`.
 
+use super::admin::AdminAddress;
 use super::settings::{
     BodyCap, HeaderName, Namespace, ProcessId, ProcessName, RingSize, SnapLength,
 };
@@ -143,6 +144,10 @@ pub(super) struct CommonArguments {
     /// Ring between kernel and userspace, a power of two [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub(super) ring_size: Option<RingSize>,
+    /// Where metrics and health are told over HTTP, or `off`
+    /// [default: 127.0.0.1:9464 for run, off for watch]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) admin: Option<AdminAddress>,
 }
 
 /// What becomes of exchanges, wherever they were seen.
@@ -154,7 +159,8 @@ pub(super) struct RecordArguments {
     /// Bytes of each body that records carry (0: none) [default: 128KiB]
     #[arg(long, value_name = "SIZE")]
     pub(super) body_cap: Option<BodyCap>,
-    /// Where records go: stdout, file:PATH or tcp:HOST:PORT, with ,key=value of that sink behind it
+    /// Where records go: stdout, file:PATH, tcp:HOST:PORT, runscope:BUCKET_KEY or traceable:URL,
+    /// with ,key=value of that sink behind it
     #[arg(long, value_name = "SINK")]
     pub(super) sink: Vec<SinkSettings>,
     /// How correlation ids are made: tracker, uuid or uuid#counter [default: tracker]

@@ -23,7 +23,7 @@ mod window;
 pub use dead_letter::DeadLetterSettings;
 pub(super) use failure::{Failure, Rejection};
 pub use file::{FileSettings, RotationSettings};
-pub use http::Milliseconds;
+pub use http::{Concurrency, Milliseconds};
 pub use retry::{Retry, RetrySettings};
 pub use runscope::RunscopeSettings;
 pub use specification::{Destination, SinkSettings, SinkSpecification, Stamp};
@@ -53,9 +53,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use traceable::TraceableSink;
-
-/// Requests under way at once of a sink over HTTP.
-const HTTP_CONCURRENCY: usize = 4;
 
 /// Why an exporter cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +136,8 @@ impl RunningSink {
 
     /// What its records look like.
     pub(super) fn form(&self) -> Form {
-        Form { format: self.specification.format, bodies: Bodies::Shown }
+        let bodies = if self.specification.log_body { Bodies::Shown } else { Bodies::LeftOut };
+        Form { format: self.specification.format, bodies }
     }
 
     pub(super) fn totals(&self) -> SinkTotals {
@@ -192,11 +190,9 @@ fn start_task(
         }
         Destination::Runscope(settings) => {
             let counters = Arc::clone(&beginning.counters);
-            beginning.run(RunscopeSink::new(&settings, HTTP_CONCURRENCY, counters)?)
+            beginning.run(RunscopeSink::new(&settings, counters)?)
         }
-        Destination::Traceable(settings) => {
-            beginning.run(TraceableSink::new(&settings, HTTP_CONCURRENCY)?)
-        }
+        Destination::Traceable(settings) => beginning.run(TraceableSink::new(&settings)?),
     })
 }
 

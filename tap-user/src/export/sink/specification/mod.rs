@@ -32,6 +32,8 @@ pub struct SinkSpecification {
     pub destination: Destination,
     /// What the records look like.
     pub format: Format,
+    /// Whether they have bodies.
+    pub log_body: bool,
     /// Bound of the records that wait in memory, in bytes. A record that finds no room is
     /// dropped; so one that is larger than the bound always is.
     pub queue_bytes: u64,
@@ -73,10 +75,12 @@ impl SinkSettings {
         Ok(SinkSpecification {
             name: self.name.clone().unwrap_or_else(|| settings.label()),
             format: self.format.unwrap_or(kind.default_format),
+            // As in Kong's plugin.
+            log_body: self.log_body.unwrap_or(!matches!(destination, Destination::Runscope(_))),
             queue_bytes: self.queue_bytes.bytes(),
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
-            generation: 0,
             dead_letter: self.dead_letter.clone(),
+            generation: 0,
             destination,
         })
     }

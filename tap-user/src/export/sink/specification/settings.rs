@@ -41,6 +41,9 @@ pub struct SinkSettings {
     /// `runscope` and `traceable`. `line`, `coloured-line` and `indented` are for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
+    /// Whether records have bodies; by default yes, and no for `runscope`, as in Kong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_body: Option<bool>,
     /// Bytes of records that wait in memory; beyond it they are dropped and counted.
     pub queue_bytes: QueueSize,
     /// Waits between attempts.

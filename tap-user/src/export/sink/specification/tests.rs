@@ -12,6 +12,7 @@ fn sink(name: &str, destination: Destination, format: Format, queue: u64) -> Sin
         name: name.into(),
         destination,
         format,
+        log_body: true,
         queue_bytes: queue,
         retry: Retry::default(),
         dead_letter: None,
