@@ -1,6 +1,8 @@
 //! From arguments and settings to a running pipeline: everything that touches the outside.
 
+mod admin;
 mod arguments;
+mod config;
 mod doctor;
 mod ownership;
 mod packets;
@@ -9,6 +11,7 @@ mod pipeline;
 mod probes;
 mod progress;
 mod read;
+mod reload;
 mod run;
 mod settings;
 mod source;
@@ -29,9 +32,12 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log();
     let outcome = match arguments.command {
-        Command::Run(run) => settings::for_run(&run).and_then(start),
-        Command::Watch(watch) => settings::for_watch(&watch).and_then(start),
-        Command::Read(read) => settings::for_read(&read).and_then(|settings| read::read(&settings)),
+        Command::Run(run) => start(Box::new(move || settings::for_run(&run))),
+        Command::Watch(watch) => start(Box::new(move || settings::for_watch(&watch))),
+        Command::Read(read) => settings::for_read(&read)
+            .map_err(Failure::from)
+            .and_then(|settings| read::read(&settings)),
+        Command::Config(command) => config::config(&command),
         Command::Doctor(doctor) => Ok(doctor::examine(&doctor)),
     };
     outcome.unwrap_or_else(|failure| {
@@ -55,7 +61,7 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn start(settings: settings::Settings) -> Result<ExitCode, Failure> {
+fn start(settings: reload::ReadSettings) -> Result<ExitCode, Failure> {
     run::run(settings).map(|()| ExitCode::SUCCESS)
 }
 

@@ -8,7 +8,7 @@ use super::start;
 use super::totals::{Packets, ReadFile, Source, Totals};
 use crate::capture::file::CaptureFile;
 use crate::capture::filter::PacketFilter;
-use crate::export::Target;
+use crate::export::Destination;
 use crate::flow::decode::{Decoder, FragmentLimits};
 use crate::flow::{FlowLimits, Packet, Reassembler};
 use crate::frame::Frame;
@@ -23,9 +23,8 @@ use uuid::Uuid;
 
 /// Capture time between looks at what is due, in nanoseconds.
 const TIMER_INTERVAL_NS: u64 = 100_000_000;
-/// How long sinks may take at the end: a file is read to be delivered, so as long as it takes.
-const PATIENT_DEADLINE: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// The same after a signal.
+/// How long sinks may take after a signal. Without one they take as long as they need: a file is
+/// read to be delivered. The log tells which sink is waited for.
 const HURRIED_DEADLINE: Duration = Duration::from_secs(5);
 /// Name under which runs derive from their first packet (RFC 9562 5.5): chosen at random, once.
 const RUNS: Uuid = Uuid::from_u128(0x6d1e_07a4_59c2_4b0e_9d3f_b1c5_42f8_7a90);
@@ -33,7 +32,8 @@ const RUNS: Uuid = Uuid::from_u128(0x6d1e_07a4_59c2_4b0e_9d3f_b1c5_42f8_7a90);
 /// Reads all files; the exit code tells whether all could be read to their end.
 pub(super) fn read(settings: &ReadSettings) -> Result<ExitCode, Failure> {
     let filter = settings.filter.as_deref().map(PacketFilter::new).transpose()?;
-    if settings.records.sinks.iter().any(|sink| sink.target == Target::Stdout) {
+    if settings.records.sinks.iter().any(|sink| matches!(sink.destination, Destination::Stdout(_)))
+    {
         end_with_the_reader();
     }
     let stop = start::stop_on_signals()?;
@@ -57,9 +57,7 @@ pub(super) fn read(settings: &ReadSettings) -> Result<ExitCode, Failure> {
         reassembly: *reading.reassembler.counters(),
         files: reading.files,
     });
-    let hurried = stop.load(Ordering::Relaxed);
-    let deadline = if hurried { HURRIED_DEADLINE } else { PATIENT_DEADLINE };
-    let sinks = start::deliver(runtime, reading.pipeline, deadline);
+    let sinks = start::deliver_waiting(runtime, reading.pipeline, &stop, HURRIED_DEADLINE);
     let totals = Totals { exchanges, connections, source, sinks };
     totals.tell(settings.records.totals_file.as_deref())?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -16,10 +16,10 @@ use std::path::Path;
 /// Exchanges by leg. One that was exported unfinished counts once, when it ends.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Exchanges {
-    client: u64,
-    upstream: u64,
+    pub(super) client: u64,
+    pub(super) upstream: u64,
     /// Of both: exported before their end, to come again.
-    exported_early: u64,
+    pub(super) exported_early: u64,
     /// Of both: how they ended is not known, because the tap looked no longer.
     abandoned: u64,
 }
@@ -91,26 +91,52 @@ pub(super) struct ProcessBytes {
 /// One sink's records.
 #[derive(Debug, Serialize)]
 pub(super) struct Sink {
-    name: String,
-    delivered: u64,
-    delivered_bytes: u64,
-    dropped: u64,
-    dropped_queue_full: u64,
-    dropped_at_shutdown: u64,
-    reconnects: u64,
-    failures: u64,
+    pub(super) name: String,
+    pub(super) given: u64,
+    /// Not delivered, and not lost either: they wait on disk.
+    pub(super) waiting: u64,
+    pub(super) delivered: u64,
+    pub(super) delivered_bytes: u64,
+    /// Of the delivered ones: the receiver warned, or did not say clearly that all is well.
+    pub(super) warned: u64,
+    /// The receiver will never take them.
+    pub(super) rejected: u64,
+    /// Exchanges of which the format has nothing to show.
+    pub(super) left_out: u64,
+    pub(super) dropped: u64,
+    pub(super) dropped_queue_full: u64,
+    pub(super) dropped_at_shutdown: u64,
+    pub(super) rejected_by_kind: BTreeMap<&'static str, u64>,
+    pub(super) dead_letters_kept: u64,
+    pub(super) dead_letters_lost: u64,
+    pub(super) dead_letters_discarded: u64,
+    pub(super) reconnects: u64,
+    pub(super) failures: u64,
+    pub(super) failures_by_kind: BTreeMap<&'static str, u64>,
+    pub(super) retries: u64,
 }
 
 impl From<SinkTotals> for Sink {
     fn from(totals: SinkTotals) -> Self {
         Self {
+            given: totals.given_records,
+            waiting: totals.queued_records,
             delivered: totals.delivered_records,
             delivered_bytes: totals.delivered_bytes,
+            warned: totals.warned_records,
+            rejected: totals.rejected_records,
+            left_out: totals.left_out,
             dropped: totals.dropped.total(),
             dropped_queue_full: totals.dropped.queue_full,
             dropped_at_shutdown: totals.dropped.shutdown,
             reconnects: totals.reconnects,
+            rejected_by_kind: totals.rejected_by_kind,
+            dead_letters_kept: totals.dead_letter.kept,
+            dead_letters_lost: totals.dead_letter.lost,
+            dead_letters_discarded: totals.dead_letter.discarded,
             failures: totals.failures,
+            failures_by_kind: totals.failures_by_kind,
+            retries: totals.retries,
             name: totals.name,
         }
     }
@@ -271,8 +297,11 @@ impl fmt::Display for Totals {
             Source::Packets(packets) => write!(f, "{packets}")?,
         }
         for sink in &self.sinks {
-            let Sink { name, delivered, dropped, .. } = sink;
+            let Sink { name, delivered, dropped, rejected, .. } = sink;
             write!(f, "\nsink       {name}: {delivered} records delivered, {dropped} dropped")?;
+            if *rejected > 0 {
+                write!(f, ", {rejected} rejected")?;
+            }
         }
         Ok(())
     }

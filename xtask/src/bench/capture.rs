@@ -17,13 +17,18 @@ const GATEWAY_PORT: u16 = 8000;
 const UPSTREAM_PORT: u16 = 8081;
 /// How long nginx and tcpdump may take to start or end.
 const LIMIT: Duration = Duration::from_secs(20);
+/// How long its file does not grow once tcpdump has caught up, on a busy machine too.
+const QUIET: Duration = Duration::from_secs(2);
 /// tcpdump's buffer in KiB: large enough that nothing is dropped.
 const BUFFER_KIB: &str = "262144";
 /// Rounds of load at most; each adds tens of megabytes.
 const ROUND_LIMIT: usize = 200;
+/// The files that nginx serves.
+pub(super) const SMALL: &str = "small.json";
+pub(super) const LARGE: &str = "large.bin";
 /// What curl asks for in a round, on a connection that it keeps: small bodies make most of the
 /// exchanges, large ones half of the bytes.
-const LOADS: [(&str, u64); 2] = [("/small.json", 5_000), ("/large.bin", 100)];
+const LOADS: [(&str, u64); 2] = [(SMALL, 5_000), (LARGE, 100)];
 
 /// A network namespace, removed in the end.
 struct Namespace {
@@ -87,7 +92,7 @@ pub(super) fn make(folder: &Path, bytes: u64) -> Result<Capture> {
     for _ in 0..ROUND_LIMIT {
         for (target, count) in LOADS {
             exchanges += count;
-            let targets = format!("{url}{target}?[1-{count}]");
+            let targets = format!("{url}/{target}?[1-{count}]");
             let load = ["curl", "--silent", "--output", "/dev/null", &targets];
             step::run(&mut namespace.command(&load))?;
         }
@@ -113,9 +118,15 @@ fn start_tcpdump(namespace: &Namespace, file: &Path) -> Result<OwnedChild> {
     Ok(tcpdump)
 }
 
-/// Ends tcpdump and reads from its report that nothing was dropped.
+/// Ends tcpdump once it has caught up (its file has stopped growing), and reads from its report that
+/// nothing was dropped.
 fn stop_tcpdump(tcpdump: &mut OwnedChild, folder: &Path) -> Result<()> {
-    thread::sleep(Duration::from_millis(500));
+    let file = folder.join("traffic.pcap");
+    let mut before = 0;
+    wait_until("the rest of the capture", || {
+        thread::sleep(QUIET);
+        std::mem::replace(&mut before, size(&file)) == size(&file)
+    })?;
     tcpdump.signal(libc::SIGINT)?;
     ensure!(tcpdump.wait_for_end(LIMIT)?.is_some(), "tcpdump does not end");
     let report = fs::read_to_string(folder.join("traffic.log"))?;
@@ -128,8 +139,8 @@ fn stop_tcpdump(tcpdump: &mut OwnedChild, folder: &Path) -> Result<()> {
 /// Two bodies, and an nginx in front of another.
 fn write_site(folder: &Path) -> Result<PathBuf> {
     let place = folder.display();
-    fs::write(folder.join("small.json"), content::json(4 * 1024))?;
-    fs::write(folder.join("large.bin"), content::bytes(200 * 1024))?;
+    fs::write(folder.join(SMALL), content::json(4 * 1024))?;
+    fs::write(folder.join(LARGE), content::bytes(200 * 1024))?;
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {place}/{kind};"))
         .concat();

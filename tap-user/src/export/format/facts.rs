@@ -2,9 +2,10 @@
 //! of a native record, under the one key `tap` in the formats of others.
 
 use super::body::ShownBody;
-use crate::export::json::{Object, Shown};
+use crate::export::json::Object;
 use crate::gateway::{CorrelationSource, Observation};
 use crate::http::{Anomalies, Exchange, Framing, Outcome, Switch};
+use crate::segment::address_text;
 use crate::segment::{ClosedBy, Connection, Leg, Listener, Time};
 use std::net::SocketAddr;
 
@@ -92,7 +93,8 @@ pub(super) fn write_anomalies(object: &mut Object<'_>, anomalies: Anomalies) {
 
 /// How many values each rule replaced; left out if nothing was.
 pub(super) fn write_redacted(object: &mut Object<'_>, observation: &Observation) {
-    let Some(redacted) = &observation.redacted else { return };
+    let redacted = observation.redacted.as_ref().filter(|redacted| !redacted.rules.is_empty());
+    let Some(redacted) = redacted else { return };
     object.object("redacted", |object| {
         redacted.rules.iter().for_each(|(rule, count)| object.named(rule, *count));
     });
@@ -147,7 +149,7 @@ fn write_owner(object: &mut Object<'_>, connection: &Connection) {
 
 fn write_address(object: &mut Object<'_>, key: &'static str, address: SocketAddr) {
     object.object(key, |object| {
-        object.field("address", Shown(address.ip()));
+        object.field("address", address_text(address.ip()).as_str());
         object.field("port", address.port());
     });
 }

@@ -6,6 +6,8 @@
 //! these bits are walked. Between them, copies have fixed lengths and overshoot; what is too
 //! much is overwritten by what follows.
 
+use std::ops::Range;
+
 /// Bytes that are looked at together: one bit of a `u64` for each.
 const BLOCK: usize = 64;
 /// Longest stretch between escapes that is copied without asking for its length.
@@ -66,49 +68,55 @@ impl Scratch<'_> {
         if self.length > SCRATCH - WORST_BLOCK {
             self.flush();
         }
+        // In a local variable, as the next place depends on it: memory would be slower.
+        let mut at = self.length;
         let mut from = 0;
         let mut places = places(window);
         while places != 0 {
             let place = places.trailing_zeros() as usize % BLOCK;
-            self.copy(window, from, place);
-            self.put(window[place]);
+            at = copy(&mut self.bytes, at, window, from..place);
+            at = put(&mut self.bytes, at, window[place]);
             from = place + 1;
             places &= places - 1;
         }
-        self.copy(window, from, length);
-    }
-
-    /// Copies what stands between two escapes.
-    fn copy(&mut self, window: &[u8; WINDOW], from: usize, to: usize) {
-        let stretch = to.saturating_sub(from);
-        if stretch <= STRETCH {
-            let source = window.get(from..).and_then(<[u8]>::first_chunk::<STRETCH>);
-            let place = self.bytes.get_mut(self.length..).and_then(<[u8]>::first_chunk_mut);
-            if let (Some(source), Some(place)) = (source, place) {
-                *place = *source;
-            }
-        } else if let Some(source) = window.get(from..to)
-            && let Some(place) = self.bytes.get_mut(self.length..self.length + stretch)
-        {
-            place.copy_from_slice(source);
-        }
-        self.length += stretch;
-    }
-
-    /// Adds what stands for a byte.
-    fn put(&mut self, byte: u8) {
-        let byte = usize::from(byte);
-        let place = self.bytes.get_mut(self.length..).and_then(<[u8]>::first_chunk_mut);
-        if let Some(place) = place {
-            *place = ESCAPES[byte];
-        }
-        self.length += usize::from(LENGTHS[byte]);
+        self.length = copy(&mut self.bytes, at, window, from..length);
     }
 
     fn flush(&mut self) {
         self.out.extend_from_slice(self.bytes.get(..self.length).unwrap_or_default());
         self.length = 0;
     }
+}
+
+/// Copies what stands between two escapes to the place `at`; yields the place behind it.
+fn copy(
+    bytes: &mut [u8; SCRATCH],
+    at: usize,
+    window: &[u8; WINDOW],
+    Range { start, end }: Range<usize>,
+) -> usize {
+    let stretch = end.saturating_sub(start);
+    if stretch <= STRETCH {
+        let source = window.get(start..).and_then(<[u8]>::first_chunk::<STRETCH>);
+        let place = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+        if let (Some(source), Some(place)) = (source, place) {
+            *place = *source;
+        }
+    } else if let Some(source) = window.get(start..end)
+        && let Some(place) = bytes.get_mut(at..at + stretch)
+    {
+        place.copy_from_slice(source);
+    }
+    at + stretch
+}
+
+/// Puts what stands for a byte to the place `at`; yields the place behind it.
+fn put(bytes: &mut [u8; SCRATCH], at: usize, byte: u8) -> usize {
+    let byte = usize::from(byte);
+    if let Some(place) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        *place = ESCAPES[byte];
+    }
+    at + usize::from(LENGTHS[byte])
 }
 
 /// A bit for each byte of the block that needs an escape, the first byte's the lowest.
