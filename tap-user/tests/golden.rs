@@ -18,7 +18,7 @@ use support::{
 fn record(format: Format, observation: &Observation) -> Vec<u8> {
     let mut out = b"before".to_vec();
     let mut redacted = observation.clone();
-    Redaction::standard().redact(&mut redacted);
+    Redaction::default().redact(&mut redacted);
     format.write(&redacted, &mut out);
     out.strip_prefix(b"before").expect("records are appended").to_vec()
 }

@@ -5,7 +5,7 @@ use crate::export::Exporter;
 use crate::gateway::Correlator;
 use crate::http::content::Contents;
 use crate::http::{Limits, MemoryBudget, Observer, Protocol};
-use crate::policy::Redaction;
+use crate::policy::{Policy, PolicyTotals};
 use crate::segment::{Close, Connection, Happening, Interest, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ struct Output {
     /// Bytes of each decoded body that records carry: as many as are captured of a body.
     content_cap: u64,
     correlator: Correlator,
-    redaction: Redaction,
+    policy: Policy,
     exporter: Exporter,
     exchanges: Exchanges,
     patience: Patience,
@@ -55,13 +55,13 @@ impl Pipeline {
         limits: Limits,
         budget: MemoryBudget,
         correlator: Correlator,
-        redaction: Redaction,
+        policy: Policy,
         exporter: Exporter,
         patience: Patience,
     ) -> Self {
         let content_cap = limits.body_cap;
         let exchanges = Exchanges::default();
-        let output = Output { content_cap, correlator, redaction, exporter, exchanges, patience };
+        let output = Output { content_cap, correlator, policy, exporter, exchanges, patience };
         Self { limits, budget, observed: BTreeMap::new(), output, protocols: BTreeMap::new() }
     }
 
@@ -132,6 +132,11 @@ impl Pipeline {
         &self.protocols
     }
 
+    /// What did not leave, and what was replaced.
+    pub(super) fn policy(&self) -> PolicyTotals {
+        self.output.policy.counters().totals()
+    }
+
     /// What is left when all is handled: the sinks.
     pub(super) fn into_exporter(self) -> Exporter {
         self.output.exporter
@@ -197,7 +202,7 @@ impl Output {
             self.exchanges.count(&observed.connection, &exchange);
             let mut observation = self.correlator.identify(&observed.connection, exchange);
             observation.contents = Contents::new(self.content_cap);
-            self.redaction.redact(&mut observation);
+            let Some(observation) = self.policy.release(observation) else { continue };
             match &self.patience {
                 Patience::None => self.exporter.export(&observation),
                 Patience::Until(hurry) => self.exporter.export_waiting(&observation, hurry),

@@ -58,9 +58,10 @@ fn finish(
 
     let exchanges = pipeline.exchanges().clone();
     let connections = pipeline.protocols().clone();
+    let policy = pipeline.policy().into();
     let counted = source.totals()?;
     drop(source);
     let sinks = start::deliver(runtime, pipeline, SHUTDOWN_DEADLINE);
-    let totals = Totals { exchanges, connections, source: counted, sinks };
+    let totals = Totals { exchanges, connections, policy, source: counted, sinks };
     totals.tell(settings.records.totals_file.as_deref())
 }

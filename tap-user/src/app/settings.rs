@@ -10,10 +10,16 @@ use crate::capture::selection::{Selection, control_group_identifier};
 use crate::export::{Format, SinkSpecification};
 use crate::gateway::{DEFAULT_HEADER, Generator};
 use crate::http::{DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_MEMORY_BYTES, Limits};
+use crate::policy::{
+    self, Filter, FilterSettings, HashKeySettings, RateLimit, RateLimitSettings, Redaction,
+    RedactionSettings, Sampling, SamplingSettings,
+};
 use crate::units::{ByteSize, Period};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use std::io::IsTerminal;
 use std::net::IpAddr;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -76,7 +82,7 @@ pub(crate) struct RecordSettings {
     pub(crate) memory_bytes: u64,
     pub(crate) generator: Generator,
     pub(crate) correlation_header: String,
-    pub(crate) redact: bool,
+    pub(crate) policy: policy::Rules,
     pub(crate) sinks: Vec<SinkSpecification>,
     pub(crate) totals_file: Option<PathBuf>,
 }
@@ -88,14 +94,17 @@ struct File {
     select: SelectFile,
     source: Option<String>,
     interface: Option<String>,
-    filter: Option<String>,
+    packet_filter: Option<String>,
     snap_length: Option<ByteSize>,
     body_cap: Option<ByteSize>,
     ring_size: Option<ByteSize>,
     memory_limit: Option<ByteSize>,
     age_limit: Option<Period>,
     correlation: CorrelationFile,
-    redact: Option<bool>,
+    redaction: RedactionSettings,
+    filter: FilterSettings,
+    sampling: SamplingSettings,
+    rate_limit: Option<RateLimitSettings>,
     sinks: Vec<SinkSpecification>,
 }
 
@@ -190,7 +199,7 @@ fn resolve_packets(
     let namespace = netns.clone().or_else(|| file.select.network_namespace.clone());
     Ok(PacketSettings {
         interface: interface.filter(|name| name != ALL_INTERFACES),
-        filter: given.filter.clone().or_else(|| file.filter.clone()),
+        filter: given.filter.clone().or_else(|| file.packet_filter.clone()),
         snap_length: snap_length(given.snap_length.or(file.snap_length))?,
         namespace: namespace.filter(|text| text.parse::<u32>().is_err()).map(PathBuf::from),
     })
@@ -201,7 +210,7 @@ struct SourceFile {
     select: SelectFile,
     source: Option<String>,
     interface: Option<String>,
-    filter: Option<String>,
+    packet_filter: Option<String>,
     snap_length: Option<ByteSize>,
     ring_size: Option<ByteSize>,
 }
@@ -219,7 +228,9 @@ fn resolve_records(
         (None, Some(name)) => name.parse().map_err(|e| format!("correlation.generator: {e}"))?,
         (None, None) => Generator::default(),
     };
-    let header = arguments.correlation_header.clone().or(file.correlation.header);
+    let header = arguments.correlation_header.clone().or(file.correlation.header.clone());
+    let header = header.unwrap_or_else(|| DEFAULT_HEADER.to_owned());
+    let policy = policy_rules(&file, &header, arguments.no_redact)?;
     let sinks = if arguments.sink.is_empty() { file.sinks } else { arguments.sink.clone() };
     let age_limit = age_limit.or(file.age_limit).map(|Period(age)| age.as_nanos());
     let settings = RecordSettings {
@@ -230,13 +241,48 @@ fn resolve_records(
         },
         memory_bytes: size(arguments.memory_limit.or(file.memory_limit), DEFAULT_MEMORY_BYTES),
         generator,
-        correlation_header: header.unwrap_or_else(|| DEFAULT_HEADER.to_owned()),
-        redact: !arguments.no_redact && file.redact.unwrap_or(true),
+        correlation_header: header,
+        policy,
         sinks,
         totals_file: arguments.totals_file.clone(),
     };
-    let File { select, source, interface, filter, snap_length, ring_size, .. } = file;
-    Ok((settings, SourceFile { select, source, interface, filter, snap_length, ring_size }))
+    let File { select, source, interface, packet_filter, snap_length, ring_size, .. } = file;
+    Ok((settings, SourceFile { select, source, interface, packet_filter, snap_length, ring_size }))
+}
+
+/// What may leave; `everything`: without redaction.
+fn policy_rules(file: &File, header: &str, everything: bool) -> Result<policy::Rules, Failure> {
+    let enabled = file.redaction.enabled && !everything;
+    let redaction = RedactionSettings { enabled, ..file.redaction.clone() };
+    let key = redaction.hash.as_ref().filter(|_| enabled).map(hash_key).transpose()?;
+    Ok(policy::Rules {
+        filter: Filter::new(&file.filter)?,
+        sampling: match file.sampling.rates.is_empty() {
+            true => None,
+            false => Some(Sampling::new(&file.sampling)?),
+        },
+        rate_limit: file.rate_limit.map(RateLimit::new),
+        redaction: Redaction::new(&redaction, key.as_deref(), header)?,
+    })
+}
+
+/// The key for hashes from where the settings say that it is. No error ever shows it.
+fn hash_key(settings: &HashKeySettings) -> Result<Vec<u8>, Failure> {
+    match settings {
+        HashKeySettings { key: Some(key), key_env: None, key_file: None } => {
+            Ok(key.expose_secret().as_bytes().to_vec())
+        }
+        HashKeySettings { key: None, key_env: Some(name), key_file: None } => {
+            let key = std::env::var_os(name).map(OsStringExt::into_vec);
+            key.ok_or_else(|| format!("redaction.hash.key_env: `{name}` is not set").into())
+        }
+        HashKeySettings { key: None, key_env: None, key_file: Some(path) } => {
+            let key = std::fs::read(path)
+                .map_err(|error| format!("redaction.hash.key_file: {}: {error}", path.display()))?;
+            Ok(key.trim_ascii_end().to_vec())
+        }
+        _ => Err("redaction.hash: give exactly one of key, key_env and key_file".into()),
+    }
 }
 
 /// Reads a settings file; the error names the file, the line and the key.
@@ -345,8 +391,8 @@ mod tests {
     fn a_file_with_everything() {
         let file = parse(
             "select: {ports: [8000], processes: [nginx], pids: [1]}\nbody_cap: 1MiB\n\
-             ring_size: 1048576\nage_limit: 10s\nredact: false\n\
-             source: interface\ninterface: eth0\nfilter: tcp\nsnap_length: 256\n\
+             ring_size: 1048576\nage_limit: 10s\nredaction: {enabled: false}\n\
+             source: interface\ninterface: eth0\npacket_filter: tcp\nsnap_length: 256\n\
              correlation: {generator: \"uuid#counter\", header: X-Request-ID}\n\
              sinks:\n  - {type: tcp, host: collector, port: 9563, format: tcp-body-log}\n",
         )
