@@ -13,16 +13,19 @@
 
 mod format;
 mod json;
+mod record;
 mod sink;
 mod totals;
 
 pub use format::{Format, UnknownFormat};
-pub use sink::{InvalidSink, SinkSpecification, StartError, Target};
+pub use record::Record;
+pub use sink::{InvalidSink, Retry, SinkSpecification, StartError, Target};
 pub use totals::{Dropped, SinkTotals};
 
 use crate::gateway::Observation;
 use bytes::Bytes;
 use sink::RunningSink;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -60,11 +63,12 @@ impl Exporter {
         self.hand_out(observation, |sink, record| sink.offer_waiting(record, hurry));
     }
 
-    fn hand_out(&mut self, observation: &Observation, offer: impl Fn(&mut RunningSink, &Bytes)) {
+    fn hand_out(&mut self, observation: &Observation, offer: impl Fn(&mut RunningSink, &Record)) {
         let leg = observation.connection.leg;
+        let id = record::delivery_id(observation);
         for format in Format::ALL.into_iter().filter(|format| format.carries(leg)) {
             if self.sinks.iter().any(|sink| sink.format() == format) {
-                let record = self.serialize(format, observation);
+                let record = self.record(format, observation, &id);
                 self.sinks
                     .iter_mut()
                     .filter(|sink| sink.format() == format)
@@ -73,10 +77,14 @@ impl Exporter {
         }
     }
 
-    fn serialize(&mut self, format: Format, observation: &Observation) -> Bytes {
+    fn record(&mut self, format: Format, observation: &Observation, id: &Arc<str>) -> Record {
         self.scratch.clear();
         format.write(observation, &mut self.scratch);
-        Bytes::copy_from_slice(&self.scratch)
+        Record {
+            id: Arc::clone(id),
+            duration_ns: record::duration_ns(observation),
+            bytes: Bytes::copy_from_slice(&self.scratch),
+        }
     }
 
     /// What became of the records so far, per sink, in the order in which they were given.

@@ -1,28 +1,37 @@
 //! What became of the records of a sink. Each event is counted and logged here, once.
 
-use std::fmt::Display;
+use super::record::Record;
+use super::sink::{Failure, FailureKind, Rejection};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What became of the records that a sink was given. Nothing goes missing: what was given is
-/// `queued_records + delivered_records + dropped.total()`.
+/// What became of the records that a sink was given. Nothing goes missing: `given_records` is
+/// `queued_records + delivered_records + rejected_records + dropped.total()`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkTotals {
     /// The sink as it is written in settings, without its options.
     pub name: String,
-    /// Records that wait in memory now.
+    /// Records that came for this sink.
+    pub given_records: u64,
+    /// Records that wait now.
     pub queued_records: u64,
     /// Bytes of these.
     pub queued_bytes: u64,
-    /// Records handed to the kernel in full.
+    /// Records delivered.
     pub delivered_records: u64,
     /// Bytes of these.
     pub delivered_bytes: u64,
+    /// Records that the receiver will never take.
+    pub rejected_records: u64,
     /// Records given up.
     pub dropped: Dropped,
     /// Connections made after the first one.
     pub reconnects: u64,
-    /// Attempts to connect or to write that failed.
+    /// Attempts that failed.
     pub failures: u64,
+    /// The same by kind: those that occurred.
+    pub failures_by_kind: Vec<(&'static str, u64)>,
+    /// Attempts with records that an earlier attempt had not delivered.
+    pub retries: u64,
 }
 
 /// Records given up, by reason.
@@ -46,14 +55,17 @@ impl Dropped {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     name: String,
+    given_records: AtomicU64,
     queued_records: AtomicU64,
     queued_bytes: AtomicU64,
     delivered_records: AtomicU64,
     delivered_bytes: AtomicU64,
+    rejected_records: AtomicU64,
     dropped_queue_full: AtomicU64,
     dropped_shutdown: AtomicU64,
     connections: AtomicU64,
-    failures: AtomicU64,
+    failures: [AtomicU64; FailureKind::ALL.len()],
+    retries: AtomicU64,
 }
 
 impl Counters {
@@ -61,9 +73,9 @@ impl Counters {
         Self { name, ..Self::default() }
     }
 
-    /// Bytes that wait in memory now.
-    pub(super) fn queued_bytes(&self) -> u64 {
-        self.queued_bytes.load(Relaxed)
+    /// A record came for this sink.
+    pub(super) fn given(&self) {
+        self.given_records.fetch_add(1, Relaxed);
     }
 
     /// A record of `bytes` bytes was taken in.
@@ -72,11 +84,19 @@ impl Counters {
         self.queued_bytes.fetch_add(bytes, Relaxed);
     }
 
-    /// A record of `bytes` bytes was handed to the kernel in full.
-    pub(super) fn delivered(&self, bytes: u64) {
-        self.unqueued(bytes);
-        self.delivered_records.fetch_add(1, Relaxed);
+    /// Records that were queued are delivered.
+    pub(super) fn delivered(&self, records: &[Record]) {
+        let bytes = records.iter().map(Record::length).sum();
+        self.unqueued(records.len() as u64, bytes);
+        self.delivered_records.fetch_add(records.len() as u64, Relaxed);
         self.delivered_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// The receiver will never take a queued record of `bytes` bytes.
+    pub(super) fn rejected(&self, bytes: u64, reason: &Rejection) {
+        self.unqueued(1, bytes);
+        self.rejected_records.fetch_add(1, Relaxed);
+        tracing::warn!(sink = self.name, %reason, "a record was rejected");
     }
 
     /// The queue had no room for a record; `first` of a series of such.
@@ -89,12 +109,12 @@ impl Counters {
 
     /// A record of `bytes` bytes was still queued at the end.
     pub(super) fn dropped_at_shutdown(&self, bytes: u64) {
-        self.unqueued(bytes);
+        self.unqueued(1, bytes);
         self.dropped_shutdown.fetch_add(1, Relaxed);
     }
 
-    fn unqueued(&self, bytes: u64) {
-        self.queued_records.fetch_sub(1, Relaxed);
+    fn unqueued(&self, records: u64, bytes: u64) {
+        self.queued_records.fetch_sub(records, Relaxed);
         self.queued_bytes.fetch_sub(bytes, Relaxed);
     }
 
@@ -104,26 +124,44 @@ impl Counters {
         tracing::debug!(sink = self.name, "ready");
     }
 
-    /// An attempt to open or to write failed.
-    pub(super) fn failed(&self, what: &'static str, error: &dyn Display) {
-        self.failures.fetch_add(1, Relaxed);
-        tracing::warn!(sink = self.name, %error, "cannot {what}: trying again");
+    /// An attempt failed, and another one will follow.
+    pub(super) fn failed(&self, error: &Failure) {
+        if let Some(count) = self.failures.get(error.kind() as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+        tracing::warn!(sink = self.name, %error, "cannot deliver: trying again");
+    }
+
+    /// An attempt begins with records that an earlier one did not deliver.
+    pub(super) fn retried(&self) {
+        self.retries.fetch_add(1, Relaxed);
     }
 
     /// The numbers now.
     pub(super) fn totals(&self) -> SinkTotals {
+        let failures_by_kind = self.failures_by_kind();
         SinkTotals {
             name: self.name.clone(),
+            given_records: self.given_records.load(Relaxed),
             queued_records: self.queued_records.load(Relaxed),
             queued_bytes: self.queued_bytes.load(Relaxed),
             delivered_records: self.delivered_records.load(Relaxed),
             delivered_bytes: self.delivered_bytes.load(Relaxed),
+            rejected_records: self.rejected_records.load(Relaxed),
             dropped: Dropped {
                 queue_full: self.dropped_queue_full.load(Relaxed),
                 shutdown: self.dropped_shutdown.load(Relaxed),
             },
             reconnects: self.connections.load(Relaxed).saturating_sub(1),
-            failures: self.failures.load(Relaxed),
+            failures: failures_by_kind.iter().map(|(_, count)| count).sum(),
+            failures_by_kind,
+            retries: self.retries.load(Relaxed),
         }
+    }
+
+    fn failures_by_kind(&self) -> Vec<(&'static str, u64)> {
+        let counts = self.failures.iter().map(|count| count.load(Relaxed));
+        let named = FailureKind::ALL.into_iter().map(FailureKind::name).zip(counts);
+        named.filter(|&(_, count)| count > 0).collect()
     }
 }

@@ -71,17 +71,18 @@ impl Policy {
     /// The exchange as it may leave; `None` if it does not.
     pub fn release(&mut self, mut observation: Observation) -> Option<Observation> {
         let Self { rules, let_through, counters } = self;
-        let passes = let_through.passes(&observation, |observation| match rules.judge(observation) {
-            Ok(()) => true,
-            Err(_) if observation.exchange.outcome == Outcome::Ongoing => {
-                counters.dropped_early();
-                false
-            }
-            Err(reason) => {
-                counters.dropped(reason);
-                false
-            }
-        });
+        let passes =
+            let_through.passes(&observation, |observation| match rules.judge(observation) {
+                Ok(()) => true,
+                Err(_) if observation.exchange.outcome == Outcome::Ongoing => {
+                    counters.dropped_early();
+                    false
+                }
+                Err(reason) => {
+                    counters.dropped(reason);
+                    false
+                }
+            });
         if !passes {
             return None;
         }

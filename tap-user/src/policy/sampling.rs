@@ -151,7 +151,8 @@ mod tests {
     fn all_errors_and_a_tenth_of_successes() {
         let sampling = sampling("rates: {5xx: 1, 2xx: 0.1, 404: 0, none: 1.0, default: 0.5}");
         let chosen = |status| {
-            let ids = (0..10_000).map(|number| with_id(example("GET", "/", status), &number.to_string()));
+            let ids =
+                (0..10_000).map(|number| with_id(example("GET", "/", status), &number.to_string()));
             ids.filter(|observation| sampling.chooses(observation)).count()
         };
         assert_eq!(chosen(503), 10_000);

@@ -53,7 +53,9 @@ impl FromStr for Statuses {
         if let Some(class) = text.strip_suffix("xx").or_else(|| text.strip_suffix("XX")) {
             let class: u16 = class.parse().map_err(|_| invalid())?;
             let is_class = (1..=9).contains(&class);
-            return is_class.then(|| Self::Codes(class * 100..=class * 100 + 99)).ok_or_else(invalid);
+            return is_class
+                .then(|| Self::Codes(class * 100..=class * 100 + 99))
+                .ok_or_else(invalid);
         }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let (first, last): (u16, u16) =
@@ -104,7 +106,9 @@ mod tests {
     fn codes_classes_ranges_and_none() {
         let contain = |text: &str, status| text.parse::<Statuses>().unwrap().contain(status);
         assert!(contain("404", Some(404)) && !contain("404", Some(405)) && !contain("404", None));
-        assert!(contain("5xx", Some(500)) && contain("5xx", Some(599)) && !contain("5xx", Some(600)));
+        assert!(
+            contain("5xx", Some(500)) && contain("5xx", Some(599)) && !contain("5xx", Some(600))
+        );
         assert!(contain("400-428", Some(428)) && !contain("400-428", Some(429)));
         assert!(contain("none", None) && !contain("none", Some(200)));
     }

@@ -1,26 +1,78 @@
-//! Writing to an open file without holding up the runtime: the call is made on a thread that may
-//! block.
+//! Writing to an open file without holding up the runtime: the calls are made on a thread that
+//! may block. A record of which the kernel took only a part goes on where it stopped, so no line
+//! is torn and none comes twice.
 
-use bytes::Bytes;
+use super::attempt::{Attempt, BatchLimits};
+use super::failure::Failure;
+use crate::export::record::Record;
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Writes once and says how many bytes the kernel took.
-pub(super) async fn write(file: &Arc<File>, pieces: Vec<Bytes>) -> io::Result<usize> {
-    let file = Arc::clone(file);
-    tokio::task::spawn_blocking(move || write_once(&file, &pieces))
-        .await
-        .map_err(io::Error::other)?
+/// Linux takes no more than 1,024 pieces in one call.
+const PIECES_LIMIT: usize = 1_024;
+
+/// What one attempt takes.
+pub(super) const LIMITS: BatchLimits = BatchLimits { records: PIECES_LIMIT, bytes: 1 << 20 };
+
+/// An open file and how far the record at hand is written.
+#[derive(Debug)]
+pub(super) struct Descriptor {
+    file: File,
+    /// Bytes of the next record that are written.
+    written: usize,
 }
 
-fn write_once(mut file: &File, pieces: &[Bytes]) -> io::Result<usize> {
-    let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-    loop {
-        match file.write_vectored(&slices) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
+/// Tries to write all of `records`.
+pub(super) async fn attempt(descriptor: &Arc<Mutex<Descriptor>>, records: Vec<Record>) -> Attempt {
+    let descriptor = Arc::clone(descriptor);
+    let writing = tokio::task::spawn_blocking(move || {
+        descriptor.lock().unwrap_or_else(PoisonError::into_inner).write_all(&records)
+    });
+    writing.await.unwrap_or_else(|_| Attempt::failed(0, Failure::Aborted))
+}
+
+impl Descriptor {
+    pub(super) fn new(file: File) -> Self {
+        Self { file, written: 0 }
+    }
+
+    fn write_all(&mut self, records: &[Record]) -> Attempt {
+        let mut done = 0;
+        while let Some(rest) = records.get(done..).filter(|rest| !rest.is_empty()) {
+            match self.write(rest) {
+                Ok(bytes) => done += self.advance(rest, bytes),
+                Err(error) => return Attempt::failed(done, Failure::Write(error)),
+            }
         }
+        Attempt::delivered(done)
+    }
+
+    /// Writes once and says how many bytes the kernel took, at least one.
+    fn write(&mut self, records: &[Record]) -> io::Result<usize> {
+        let mut slices: Vec<_> =
+            records.iter().take(PIECES_LIMIT).map(|record| IoSlice::new(&record.bytes)).collect();
+        if let Some(first) = slices.first_mut() {
+            first.advance(self.written.min(first.len()));
+        }
+        loop {
+            match self.file.write_vectored(&slices) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Notes that `bytes` more are written; yields how many records this completes.
+    fn advance(&mut self, records: &[Record], bytes: usize) -> usize {
+        let mut completed = 0;
+        self.written = self.written.saturating_add(bytes);
+        for record in records {
+            let Some(rest) = self.written.checked_sub(record.bytes.len()) else { break };
+            self.written = rest;
+            completed += 1;
+        }
+        completed
     }
 }

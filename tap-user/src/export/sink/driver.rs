@@ -1,148 +1,164 @@
-//! What all sinks have in common: records wait in a queue, are taken from it in batches, and are
-//! tried again until the kernel has them.
+//! What all sinks have in common: records are taken from a backlog in batches, tried, tried again
+//! after a wait, counted, and released to the backlog in their order.
+//!
+//! After a failure no attempt begins until all that are under way have ended and the wait is
+//! over; then the batches that are not delivered go again, in order. So a sink that keeps the
+//! order within its attempts keeps it altogether.
 
-use super::Sink;
-use super::batch::{Batch, RECORDS_LIMIT};
+use super::attempt::{Attempt, Sink, Trouble};
+use super::backlog::Backlog;
+use super::failure::{Failure, Rejection};
+use super::retry::Retry;
+use super::window::Window;
+use crate::export::record::Record;
 use crate::export::totals::Counters;
-use bytes::Bytes;
-use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
-/// After the first record came, that long more may come before the batch is written: so the
-/// capture thread wakes the sink's task at most once in this time, not once per record.
-const LINGER: Duration = Duration::from_millis(5);
-/// Wait after the first failure; doubled by each further one.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Longest wait after a failure.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// A stream that held for less time than this counts as one more failure when it ends, so that
-/// a collector that accepts and closes at once is not called again and again without pause.
-const STABLE_AFTER: Duration = Duration::from_secs(1);
+/// Batches in the window for each attempt that may be under way: so one that fails does not at
+/// once hold up those whose attempts succeed.
+const BATCHES_PER_ATTEMPT: usize = 2;
 
-/// Moves records from a queue to a sink.
-pub(super) struct Driver<S> {
-    sink: S,
-    queue: mpsc::UnboundedReceiver<Bytes>,
+/// Moves records from a backlog to a sink.
+pub(super) struct Driver<S, B> {
+    sink: Arc<S>,
+    backlog: B,
+    retry: Retry,
     counters: Arc<Counters>,
-    batch: Batch,
-    /// When the sink was last opened; `None` while it is not open.
-    opened: Option<Instant>,
+    window: Window,
+    attempts: JoinSet<Attempt>,
+    /// Failures in a row.
     failures: u32,
+    /// When attempts begin again after a failure.
+    resume: Option<Instant>,
 }
 
-impl<S: Sink> Driver<S> {
-    pub(super) fn new(
-        sink: S,
-        queue: mpsc::UnboundedReceiver<Bytes>,
-        counters: Arc<Counters>,
-    ) -> Self {
-        Self { sink, queue, counters, batch: Batch::default(), opened: None, failures: 0 }
+type Ended = Result<(Id, Attempt), JoinError>;
+
+impl<S: Sink, B: Backlog> Driver<S, B> {
+    pub(super) fn new(sink: S, backlog: B, retry: Retry, counters: Arc<Counters>) -> Self {
+        Self {
+            sink: Arc::new(sink),
+            backlog,
+            retry,
+            counters,
+            window: Window::default(),
+            attempts: JoinSet::new(),
+            failures: 0,
+            resume: None,
+        }
     }
 
-    /// Delivers until the queue is closed and empty, or until the time that `end` names.
+    /// Delivers until the backlog is closed and empty, or until the time that `end` names.
     pub(super) async fn run(mut self, end: watch::Receiver<Option<Instant>>) {
         tokio::select! {
             () = self.deliver_all() => {}
             () = over(end) => {}
         }
-        self.give_up();
+        while let Some(ended) = self.attempts.try_join_next_with_id() {
+            self.settle(ended);
+        }
+        self.attempts.abort_all();
+        self.backlog.give_up(self.window.into_unfinished());
     }
 
     async fn deliver_all(&mut self) {
-        while self.fill().await {
-            while !self.batch.is_empty() {
-                if let Err((what, error)) = self.attempt().await {
-                    self.fail(what, &error);
-                    sleep(wait_after(self.failures)).await;
+        let limits = self.sink.limits();
+        let mut is_open = true;
+        while is_open || !self.window.is_empty() {
+            self.start_attempts();
+            let may_take = is_open && self.has_room();
+            tokio::select! {
+                Some(ended) = self.attempts.join_next_with_id() => self.settle(ended),
+                () = pause(self.resume), if self.attempts.is_empty() && self.resume.is_some() => {
+                    self.resume = None;
                 }
+                taken = self.backlog.take(limits), if may_take => match taken {
+                    Some(records) => self.window.push(records),
+                    None => is_open = false,
+                },
+                else => break,
             }
         }
         self.sink.close().await;
     }
 
-    /// Takes the next batch from the queue; `false` once the queue is closed and empty.
-    async fn fill(&mut self) -> bool {
-        let Some(first) = self.queue.recv().await else { return false };
-        self.batch.extend([first]);
-        if self.queue.len() < RECORDS_LIMIT && !self.queue.is_closed() {
-            sleep(LINGER).await;
-        }
-        self.batch
-            .extend(std::iter::from_fn(|| self.queue.try_recv().ok()).take(RECORDS_LIMIT - 1));
-        true
+    /// Whether an attempt could begin at once with what the backlog has.
+    fn has_room(&self) -> bool {
+        let concurrency = self.sink.concurrency().max(1);
+        self.resume.is_none()
+            && self.attempts.len() < concurrency
+            && self.window.len() < concurrency.saturating_mul(BATCHES_PER_ATTEMPT)
+            && !self.window.has_waiting()
     }
 
-    /// Opens the sink if need be, and writes once.
-    async fn attempt(&mut self) -> Result<(), (&'static str, io::Error)> {
-        if self.opened.is_none() {
-            self.sink.open().await.map_err(|error| ("connect", error))?;
-            self.opened = Some(Instant::now());
-            self.counters.opened();
+    fn start_attempts(&mut self) {
+        let concurrency = self.sink.concurrency().max(1);
+        while self.resume.is_none() && self.attempts.len() < concurrency {
+            let Some(turn) = self.window.next() else { return };
+            if turn.is_retry() {
+                self.counters.retried();
+            }
+            let (sink, records) = (Arc::clone(&self.sink), turn.records());
+            let attempt = self.attempts.spawn(async move { sink.attempt(records).await });
+            turn.begin(attempt.id());
         }
-        let bytes = self.sink.write(self.batch.pieces()).await.map_err(|error| ("write", error))?;
-        self.batch.advance(bytes, |record| self.counters.delivered(record));
-        Ok(())
     }
 
-    fn fail(&mut self, what: &'static str, error: &io::Error) {
-        let was_stable = self.opened.take().is_some_and(|opened| opened.elapsed() >= STABLE_AFTER);
-        self.failures = if was_stable { 1 } else { self.failures.saturating_add(1) };
-        if !S::CONTINUES {
-            self.batch.rewind();
+    /// Notes what became of the records of an attempt.
+    fn settle(&mut self, ended: Ended) {
+        let (id, attempt) = match ended {
+            Ok((id, attempt)) => (id, attempt),
+            Err(error) => (error.id(), Attempt::failed(0, Failure::Aborted)),
+        };
+        let Some(mut batch) = self.window.ended(id) else { return };
+        let delivered = batch.finish(attempt.delivered);
+        self.counters.delivered(delivered);
+        match attempt.trouble {
+            None => self.failures = 0,
+            Some(Trouble::Rejected { reason }) => {
+                let rejected = batch.finish(1).first().cloned();
+                self.failures = 0;
+                rejected.iter().for_each(|record| self.reject(record, &reason));
+            }
+            Some(Trouble::Later { error, wait }) => {
+                batch.fail();
+                self.wait_after(&error, wait);
+            }
         }
-        self.counters.failed(what, error);
+        let released = self.window.release();
+        self.backlog.release(released);
     }
 
-    fn give_up(&mut self) {
-        let Self { queue, batch, counters, .. } = self;
-        queue.close();
-        let queued = std::iter::from_fn(|| queue.try_recv().ok());
-        for record in batch.drain().chain(queued) {
-            counters.dropped_at_shutdown(record.len() as u64);
+    /// Attempts that fail together count as one failure.
+    fn wait_after(&mut self, error: &Failure, requested: Option<Duration>) {
+        self.counters.failed(error);
+        if self.resume.is_none() {
+            self.failures = self.failures.saturating_add(1);
         }
+        let resume = Instant::now() + self.retry.wait_after(self.failures, requested);
+        self.resume = self.resume.max(Some(resume));
+    }
+
+    fn reject(&mut self, record: &Record, reason: &Rejection) {
+        self.counters.rejected(record.length(), reason);
+    }
+}
+
+/// Waits for `resume`, for ever if there is none.
+async fn pause(resume: Option<Instant>) {
+    match resume {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 
 /// Waits for the time that `end` comes to name.
 async fn over(mut end: watch::Receiver<Option<Instant>>) {
     let named = end.wait_for(Option::is_some).await.ok().and_then(|named| *named);
-    match named {
-        Some(time) => sleep_until(time).await,
-        // The exporter was dropped without a word: what is queued is still delivered.
-        None => std::future::pending().await,
-    }
-}
-
-/// Exponential, between half and all of the nominal time at random, so that many taps do not
-/// come back to a collector in step.
-fn wait_after(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    let nominal = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
-    let random = RandomState::new().hash_one(failures) as u32;
-    nominal.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_from_a_tenth_of_a_second_to_ten_seconds() {
-        for (failures, longest) in [(1, 100), (2, 200), (4, 800), (8, 10_000), (1_000, 10_000)] {
-            for _ in 0..100 {
-                let wait = wait_after(failures).as_millis();
-                assert!((longest / 2..=longest).contains(&wait), "{failures}: {wait}");
-            }
-        }
-    }
-
-    #[test]
-    fn waits_differ() {
-        let waits: std::collections::HashSet<_> = (0..20).map(|_| wait_after(5)).collect();
-        assert!(waits.len() > 10);
-    }
+    // Without one the exporter was dropped without a word: what is queued is still delivered.
+    pause(named).await;
 }

@@ -1,37 +1,36 @@
 //! A file that records are appended to.
 
-use super::{Sink, descriptor};
-use bytes::Bytes;
-use std::fs::{File, OpenOptions};
+use super::attempt::{Attempt, BatchLimits, Sink};
+use super::descriptor::{self, Descriptor};
+use crate::export::record::Record;
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Records hold what users send: only the owner may read them. A file that is already there
 /// keeps the mode it has.
 const MODE: u32 = 0o600;
 
 pub(super) struct FileSink {
-    file: Arc<File>,
+    file: Arc<Mutex<Descriptor>>,
 }
 
 impl FileSink {
     /// Opens the file, or creates it.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create(true).mode(MODE).open(path)?;
-        Ok(Self { file: Arc::new(file) })
+        Ok(Self { file: Arc::new(Mutex::new(Descriptor::new(file))) })
     }
 }
 
 impl Sink for FileSink {
-    const CONTINUES: bool = true;
-
-    async fn open(&mut self) -> io::Result<()> {
-        Ok(())
+    fn limits(&self) -> BatchLimits {
+        descriptor::LIMITS
     }
 
-    async fn write(&mut self, pieces: Vec<Bytes>) -> io::Result<usize> {
-        descriptor::write(&self.file, pieces).await
+    async fn attempt(&self, records: Vec<Record>) -> Attempt {
+        descriptor::attempt(&self.file, records).await
     }
 }

@@ -1,39 +1,40 @@
-//! Sinks: where records go. All have the same shape: a sink knows how to open its destination
-//! and how to write one batch ([`Sink`]); the one [`driver`] owns queue, batching, retry and
-//! counting for all of them.
+//! Sinks: where records go. All have the same shape: a sink knows how to try once to deliver some
+//! records ([`attempt::Sink`]); the one [`driver`] owns batching, retry, order and counting for
+//! all of them, and a [`backlog`] holds what waits.
 
-mod batch;
+mod attempt;
+mod backlog;
 mod descriptor;
 mod driver;
+mod failure;
 mod file;
+mod queue;
+mod retry;
 mod specification;
 mod stdout;
 mod tcp;
+mod window;
 
+pub(super) use failure::{Failure, FailureKind, Rejection};
+pub use retry::Retry;
 pub use specification::{InvalidSink, SinkSpecification, Target};
 
 use super::format::Format;
+use super::record::Record;
 use super::totals::{Counters, SinkTotals};
-use bytes::Bytes;
 use driver::Driver;
 use file::FileSink;
+use queue::{Intake, MemoryBacklog};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 use stdout::StdoutSink;
 use tcp::TcpSink;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-
-/// How often a source that waits looks whether a queue has room.
-const ROOM_INTERVAL: Duration = Duration::from_millis(1);
-
-/// Bytes that a source that waits lets queue up at most: more would cost memory and gain nothing.
-const WAITING_QUEUE_LIMIT: u64 = 8 << 20;
 
 /// Why an exporter cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -51,35 +52,30 @@ pub enum StartError {
     Stdout(io::Error),
 }
 
-/// A destination of bytes.
-trait Sink: Send + 'static {
-    /// Whether a write after a failed one goes on in the same stream. If not, a new stream
-    /// begins, and with it the record that was not completely written.
-    const CONTINUES: bool;
-
-    /// Gets ready to write: before the first write, and again after each failed one.
-    fn open(&mut self) -> impl Future<Output = io::Result<()>> + Send;
-
-    /// Writes once and says how many bytes the kernel took, at least one.
-    fn write(&mut self, pieces: Vec<Bytes>) -> impl Future<Output = io::Result<usize>> + Send;
-
-    /// Ends the stream in good order after the last write.
-    fn close(&mut self) -> impl Future<Output = ()> + Send {
-        std::future::ready(())
-    }
-}
-
 /// The capture thread's end of a sink.
 #[derive(Debug)]
 pub(super) struct RunningSink {
     format: Format,
-    queue_limit: u64,
-    queue: mpsc::UnboundedSender<Bytes>,
-    /// Records were dropped, and the queue has not been half empty since: one warning is enough.
-    full: bool,
+    intake: Intake,
     counters: Arc<Counters>,
     end: watch::Sender<Option<Instant>>,
     task: JoinHandle<()>,
+}
+
+/// What every sink's task starts with.
+struct Beginning<'a> {
+    runtime: &'a Handle,
+    backlog: MemoryBacklog,
+    retry: Retry,
+    counters: Arc<Counters>,
+    end: watch::Receiver<Option<Instant>>,
+}
+
+impl Beginning<'_> {
+    fn run(self, sink: impl attempt::Sink) -> JoinHandle<()> {
+        let Self { runtime, backlog, retry, counters, end } = self;
+        runtime.spawn(Driver::new(sink, backlog, retry, counters).run(end))
+    }
 }
 
 impl RunningSink {
@@ -90,25 +86,17 @@ impl RunningSink {
     ) -> Result<Self, StartError> {
         let SinkSpecification { target, format, queue_bytes } = specification;
         let counters = Arc::new(Counters::new(target.to_string()));
-        let (queue, records) = mpsc::unbounded_channel();
+        let (intake, backlog) = queue::queue(queue_bytes, Arc::clone(&counters));
         let (end, ending) = watch::channel(None);
-        let shared = Arc::clone(&counters);
-        let task = match target {
-            Target::Stdout => {
-                let sink = StdoutSink::new().map_err(StartError::Stdout)?;
-                runtime.spawn(Driver::new(sink, records, shared).run(ending))
-            }
-            Target::File { path } => {
-                let sink =
-                    FileSink::new(&path).map_err(|source| StartError::File { path, source })?;
-                runtime.spawn(Driver::new(sink, records, shared).run(ending))
-            }
-            Target::Tcp { host, port, timeout } => {
-                let sink = TcpSink::new(host, port, timeout);
-                runtime.spawn(Driver::new(sink, records, shared).run(ending))
-            }
+        let beginning = Beginning {
+            runtime,
+            backlog,
+            retry: Retry::default(),
+            counters: Arc::clone(&counters),
+            end: ending,
         };
-        Ok(Self { format, queue_limit: queue_bytes, queue, full: false, counters, end, task })
+        let task = start_task(beginning, target)?;
+        Ok(Self { format, intake, counters, end, task })
     }
 
     pub(super) fn format(&self) -> Format {
@@ -119,49 +107,14 @@ impl RunningSink {
         self.counters.totals()
     }
 
-    /// Queues a record if there is room. Only this end adds to the queue, so between the look
-    /// and the addition there can only become more room.
-    pub(super) fn offer(&mut self, record: &Bytes) {
-        let bytes = record.len() as u64;
-        let queued = self.counters.queued_bytes();
-        if queued.saturating_add(bytes) > self.queue_limit {
-            self.counters.dropped_at_full_queue(!self.full);
-            self.full = true;
-            return;
-        }
-        self.full = self.full && queued > self.queue_limit / 2;
-        self.queue(record);
+    /// Queues a record if there is room.
+    pub(super) fn offer(&mut self, record: &Record) {
+        self.intake.offer(record);
     }
 
-    /// Queues a record as soon as there is room, or nothing else in the queue. Once `hurry` is
-    /// set it is as [`Self::offer`].
-    pub(super) fn offer_waiting(&mut self, record: &Bytes, hurry: &AtomicBool) {
-        while !self.has_room_for(record) && !hurry.load(Ordering::Relaxed) {
-            if self.task.is_finished() {
-                break;
-            }
-            std::thread::sleep(ROOM_INTERVAL);
-        }
-        if self.counters.queued_bytes() == 0 {
-            self.queue(record);
-        } else {
-            self.offer(record);
-        }
-    }
-
-    fn has_room_for(&self, record: &Bytes) -> bool {
-        let queued = self.counters.queued_bytes();
-        let limit = self.queue_limit.min(WAITING_QUEUE_LIMIT);
-        queued == 0 || queued.saturating_add(record.len() as u64) <= limit
-    }
-
-    fn queue(&self, record: &Bytes) {
-        let bytes = record.len() as u64;
-        self.counters.queued(bytes);
-        if self.queue.send(record.clone()).is_err() {
-            // Only if the sink's task is gone, that is, its runtime.
-            self.counters.dropped_at_shutdown(bytes);
-        }
+    /// Queues a record as soon as there is room; as [`Self::offer`] once `hurry` is set.
+    pub(super) fn offer_waiting(&mut self, record: &Record, hurry: &AtomicBool) {
+        self.intake.offer_waiting(record, hurry);
     }
 
     /// Lets the sink deliver what is queued until `end`.
@@ -169,6 +122,19 @@ impl RunningSink {
         self.end.send_replace(Some(end));
         EndingSink { counters: self.counters, task: self.task, _end: self.end }
     }
+}
+
+fn start_task(beginning: Beginning<'_>, target: Target) -> Result<JoinHandle<()>, StartError> {
+    Ok(match target {
+        Target::Stdout => beginning.run(StdoutSink::new().map_err(StartError::Stdout)?),
+        Target::File { path } => {
+            beginning.run(FileSink::new(&path).map_err(|source| StartError::File { path, source })?)
+        }
+        Target::Tcp { host, port, timeout } => {
+            let counters = Arc::clone(&beginning.counters);
+            beginning.run(TcpSink::new(host, port, timeout, counters))
+        }
+    })
 }
 
 /// A sink that takes no more records.

@@ -1,32 +1,31 @@
 //! Standard output.
 
-use super::{Sink, descriptor};
-use bytes::Bytes;
+use super::attempt::{Attempt, BatchLimits, Sink};
+use super::descriptor::{self, Descriptor};
+use crate::export::record::Record;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub(super) struct StdoutSink {
-    file: Arc<File>,
+    file: Arc<Mutex<Descriptor>>,
 }
 
 impl StdoutSink {
     /// Takes a descriptor of its own: unlike `std::io::Stdout` it has no lock and no buffer.
     pub(super) fn new() -> io::Result<Self> {
         let descriptor = io::stdout().as_fd().try_clone_to_owned()?;
-        Ok(Self { file: Arc::new(File::from(descriptor)) })
+        Ok(Self { file: Arc::new(Mutex::new(Descriptor::new(File::from(descriptor)))) })
     }
 }
 
 impl Sink for StdoutSink {
-    const CONTINUES: bool = true;
-
-    async fn open(&mut self) -> io::Result<()> {
-        Ok(())
+    fn limits(&self) -> BatchLimits {
+        descriptor::LIMITS
     }
 
-    async fn write(&mut self, pieces: Vec<Bytes>) -> io::Result<usize> {
-        descriptor::write(&self.file, pieces).await
+    async fn attempt(&self, records: Vec<Record>) -> Attempt {
+        descriptor::attempt(&self.file, records).await
     }
 }

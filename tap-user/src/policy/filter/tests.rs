@@ -13,7 +13,8 @@ fn matches(condition: &str, observation: &Observation) -> bool {
 fn include_and_exclude() {
     let health = example("GET", "/health", 200);
     let api = example("GET", "/api/v1/a?x=/health", 200);
-    let both = filter("include: [{paths: ['/api/**']}, {statuses: [5xx]}]\nexclude: [{methods: [POST]}]");
+    let both =
+        filter("include: [{paths: ['/api/**']}, {statuses: [5xx]}]\nexclude: [{methods: [POST]}]");
     assert!(!both.passes(&health) && both.passes(&api));
     assert!(both.passes(&example("GET", "/health", 503)));
     assert!(!both.passes(&example("POST", "/api/v1/a", 200)));
@@ -42,7 +43,10 @@ fn hosts() {
         matches(&format!("{{hosts: ['{glob}']}}"), &asked)
     };
     assert!(host("*.example.com", "/", "API.Example.com:8000"));
-    assert!(host("*.Example.com", "/", "a.b.example.com.") && !host("*.example.com", "/", "example.com"));
+    assert!(
+        host("*.Example.com", "/", "a.b.example.com.")
+            && !host("*.example.com", "/", "example.com")
+    );
     assert!(host("h", "http://u@h:1/", "other") && !host("other", "http://h/", "other"));
     assert!(host("\\[::1\\]", "/", "[::1]:80"));
 }
@@ -82,7 +86,8 @@ fn what_was_not_seen_does_not_match() {
     let mut lost = example("GET", "/", 200);
     lost.exchange.request = None;
     lost.exchange.response = None;
-    for condition in ["{paths: ['**']}", "{methods: [GET]}", "{hosts: ['*']}", "{statuses: [2xx]}"] {
+    for condition in ["{paths: ['**']}", "{methods: [GET]}", "{hosts: ['*']}", "{statuses: [2xx]}"]
+    {
         assert!(!matches(condition, &lost), "{condition}");
     }
     assert!(matches("{statuses: [none]}", &lost));

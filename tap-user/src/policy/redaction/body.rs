@@ -61,7 +61,9 @@ impl Rules {
     ) -> Option<Instead> {
         let readable = Readable::of(headers, bytes, is_whole);
         let content_type = headers.get("content-type").unwrap_or_default();
-        if readable.is_doubtful && self.alter(bytes, content_type, is_whole, &mut Redacted::default()).is_some() {
+        if readable.is_doubtful
+            && self.alter(bytes, content_type, is_whole, &mut Redacted::default()).is_some()
+        {
             return Some(Instead::Withheld);
         }
         let altered = self.alter(&readable.text, content_type, is_whole, redacted)?;
@@ -144,7 +146,8 @@ impl<'a> Readable<'a> {
         let claimed = charset_of(headers);
         let seen = wide_charset_of(bytes);
         // Any pair of bytes is a character of UTF-16, also where it is two of ASCII.
-        let is_doubtful = claimed.is_some_and(|it| it.name().starts_with("UTF-16")) && seen.is_none();
+        let is_doubtful =
+            claimed.is_some_and(|it| it.name().starts_with("UTF-16")) && seen.is_none();
         let converted = claimed.or(seen).and_then(|charset| to_text(charset, bytes, is_whole));
         if let Some(converted) = converted {
             let text = converted.text.into_bytes().into();

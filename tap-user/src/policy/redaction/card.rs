@@ -57,9 +57,9 @@ impl Run {
         let mut first = 0;
         while let Some(rest) = self.digits.get(first..).filter(|rest| rest.len() >= SHORTEST) {
             let longest = LONGEST.min(rest.len());
-            let length = self.begins_group(first).then(|| {
-                (SHORTEST..=longest).rev().find(|length| self.is_card(first, *length))
-            });
+            let length = self
+                .begins_group(first)
+                .then(|| (SHORTEST..=longest).rev().find(|length| self.is_card(first, *length)));
             match length.flatten() {
                 Some(length) => {
                     let end = self.place(first + length - 1).saturating_add(1);
@@ -103,7 +103,8 @@ fn has_check_digit(digits: &[(u8, usize)]) -> bool {
 
 /// Whether a scheme gives out numbers that begin like this and have that length.
 fn has_known_prefix(digits: &[(u8, usize)]) -> bool {
-    let leading = |count| digits.iter().take(count).fold(0, |sum, (digit, _)| sum * 10 + u32::from(*digit));
+    let leading =
+        |count| digits.iter().take(count).fold(0, |sum, (digit, _)| sum * 10 + u32::from(*digit));
     match (leading(4), digits.len()) {
         // Visa.
         (4000..=4999, 13 | 16 | 19) => true,

@@ -57,7 +57,8 @@ impl<'a> Edits<'a> {
     /// Takes in places of a part of the text that begins at `start`.
     pub(super) fn take_in(&mut self, part: Self, start: usize) {
         self.edits.extend(part.edits.into_iter().map(|edit| {
-            let place = edit.place.start.saturating_add(start)..edit.place.end.saturating_add(start);
+            let place =
+                edit.place.start.saturating_add(start)..edit.place.end.saturating_add(start);
             Edit { place, ..edit }
         }));
     }

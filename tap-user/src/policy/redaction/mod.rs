@@ -138,7 +138,8 @@ impl Rules {
         correlation_header: &str,
     ) -> Result<Self, InvalidRedaction> {
         let added = settings.headers.add.iter();
-        if let Some(name) = added.clone().find(|name| name.eq_ignore_ascii_case(correlation_header)) {
+        if let Some(name) = added.clone().find(|name| name.eq_ignore_ascii_case(correlation_header))
+        {
             return Err(InvalidRedaction::CorrelationHeader(name.clone()));
         }
         settings::check_names("form", &settings.form)?;
@@ -251,7 +252,8 @@ impl Rules {
         }
         if let Some(response) = exchange.response.as_mut().filter(|it| !it.body.bytes.is_empty()) {
             let content = contents.response(response);
-            redacted.response_body = self.body(&response.headers, &response.body, content, redacted);
+            redacted.response_body =
+                self.body(&response.headers, &response.body, content, redacted);
             if redacted.response_body.is_some() {
                 response.body.bytes = Vec::new();
                 contents.forget_response();

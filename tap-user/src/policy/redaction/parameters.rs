@@ -95,7 +95,8 @@ impl Parameters<'_> {
         }
         let name = decoded(name);
         let base = name.strip_suffix(b"[]").unwrap_or(&name);
-        let inner = base.strip_suffix(b"]").and_then(|base| base.rsplit(|byte| *byte == b'[').next());
+        let inner =
+            base.strip_suffix(b"]").and_then(|base| base.rsplit(|byte| *byte == b'[').next());
         let found = self.names.find(&name).or_else(|| self.names.find(base));
         found.or_else(|| self.names.find(inner?))
     }
@@ -163,7 +164,8 @@ fn may_hold_parameters(value: &[u8]) -> bool {
 /// Users with or without passwords in front of a host: `//user:password@host`.
 fn find_users(text: &[u8], rule: &Rule, edits: &mut Edits<'_>) {
     let mut from = 0;
-    while let Some(slashes) = text.get(from..).and_then(|it| it.windows(2).position(|it| it == b"//"))
+    while let Some(slashes) =
+        text.get(from..).and_then(|it| it.windows(2).position(|it| it == b"//"))
     {
         let start = from.saturating_add(slashes).saturating_add(2);
         let is_end = |byte| matches!(byte, b'/' | b'?' | b'#' | b',') || ends_url(byte);

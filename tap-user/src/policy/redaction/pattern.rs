@@ -92,7 +92,8 @@ enum Matcher {
 impl Pattern {
     /// The rule of a pattern is `pattern:` and its name.
     pub(super) fn new(settings: &PatternSettings) -> Result<Self, InvalidPattern> {
-        let named = |name: &str, regex: &str| NamedPattern { name: name.into(), regex: regex.into() };
+        let named =
+            |name: &str, regex: &str| NamedPattern { name: name.into(), regex: regex.into() };
         let NamedPattern { name, regex } = match settings {
             PatternSettings::BuiltIn(BuiltIn::CardNumber) => {
                 return Ok(Self { rule: "pattern:card_number".into(), matcher: Matcher::Card });
@@ -201,7 +202,10 @@ mod tests {
 
     #[test]
     fn expressions() {
-        assert_eq!(redacted(&named("ssn", r"\d{3}-\d{2}-\d{4}"), "a 078-05-1120 b"), "a REDACTED b");
+        assert_eq!(
+            redacted(&named("ssn", r"\d{3}-\d{2}-\d{4}"), "a 078-05-1120 b"),
+            "a REDACTED b"
+        );
         assert_eq!(redacted(&named("pin", r"pin=(?<value>\d+)"), "pin=123&a"), "pin=REDACTED&a");
     }
 

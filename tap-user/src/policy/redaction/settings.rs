@@ -73,7 +73,9 @@ pub struct HashKeySettings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRedaction {
     /// A name has no bytes, or too many, or some that no name has.
-    #[error("redaction.{key}: `{name}` is no name: use 1 to {NAME_LIMIT} characters without spaces")]
+    #[error(
+        "redaction.{key}: `{name}` is no name: use 1 to {NAME_LIMIT} characters without spaces"
+    )]
     Name {
         /// Where it stands.
         key: &'static str,
@@ -115,7 +117,8 @@ impl NameSettings {
         key: &'static str,
         defaults: &[&'a str],
     ) -> Result<Vec<&'a str>, InvalidRedaction> {
-        let has = |names: &[String], name: &str| names.iter().any(|it| it.eq_ignore_ascii_case(name));
+        let has =
+            |names: &[String], name: &str| names.iter().any(|it| it.eq_ignore_ascii_case(name));
         for name in &self.remove {
             if !defaults.iter().any(|default| default.eq_ignore_ascii_case(name)) {
                 return Err(InvalidRedaction::NotThere { key, name: name.clone() });
@@ -130,7 +133,9 @@ impl NameSettings {
 /// Refuses what is no name.
 pub(super) fn check_names(key: &'static str, names: &[String]) -> Result<(), InvalidRedaction> {
     let is_name = |name: &String| {
-        !name.is_empty() && name.len() <= NAME_LIMIT && !name.contains(|c: char| c.is_whitespace() || c.is_control())
+        !name.is_empty()
+            && name.len() <= NAME_LIMIT
+            && !name.contains(|c: char| c.is_whitespace() || c.is_control())
     };
     match names.iter().find(|name| !is_name(name)) {
         Some(name) => Err(InvalidRedaction::Name { key, name: name.clone() }),

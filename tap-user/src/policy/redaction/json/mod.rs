@@ -98,7 +98,9 @@ impl<'a> Reader<'a> {
         match rule.or(too_deep) {
             Some(rule) => self.replace(rule, edits),
             // Nothing inside is looked for.
-            None if is_too_deep || states.is_empty() => self.place = value_end(self.text, self.place),
+            None if is_too_deep || states.is_empty() => {
+                self.place = value_end(self.text, self.place)
+            }
             None => {
                 self.stack.push(Level { states, elements: (byte == b'[').then_some(0) });
                 self.place += 1;

@@ -110,7 +110,8 @@ fn read_brackets(text: &str) -> Option<(Selector, &str)> {
         }
     }
     let (inside, rest) = text.split_once(']')?;
-    let selector = if inside == "*" { Selector::Any } else { Selector::Index(inside.parse().ok()?) };
+    let selector =
+        if inside == "*" { Selector::Any } else { Selector::Index(inside.parse().ok()?) };
     Some((selector, rest))
 }
 
@@ -148,9 +149,12 @@ impl Paths {
             all.root.0 |= 1 << all.steps.len();
             let rule: Rule = format!("json:{path}").into();
             let last = path.steps.len().saturating_sub(1);
-            all.steps.extend(path.steps.iter().enumerate().map(|(number, step)| {
-                (step.clone(), (number == last).then(|| rule.clone()))
-            }));
+            all.steps.extend(
+                path.steps
+                    .iter()
+                    .enumerate()
+                    .map(|(number, step)| (step.clone(), (number == last).then(|| rule.clone()))),
+            );
         }
         Ok(all)
     }
@@ -195,12 +199,17 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for wrong in ["", "$", "user", "$.", "$..", "$.a[", "$.a[x]", "$.a]", "$['a'", "$.a b", "$x"] {
+        for wrong in
+            ["", "$", "user", "$.", "$..", "$.a[", "$.a[x]", "$.a]", "$['a'", "$.a b", "$x"]
+        {
             let error = wrong.parse::<JsonPath>().unwrap_err().to_string();
             assert!(error.contains("$.user.password"), "{wrong}");
         }
         for right in ["$.a", "$..a", "$.*", "$[*]", "$[0].b", "$..['a b']", "$.a[*].b", "$..[1]"] {
-            assert_eq!(right.parse::<JsonPath>().map(|path| path.to_string()), Ok(right.to_owned()));
+            assert_eq!(
+                right.parse::<JsonPath>().map(|path| path.to_string()),
+                Ok(right.to_owned())
+            );
         }
     }
 

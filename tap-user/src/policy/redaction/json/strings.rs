@@ -54,7 +54,11 @@ fn push_character<'a>(text: &mut Vec<u8>, digits: &'a [u8]) -> &'a [u8] {
     let Some((unit, behind)) = unit(digits) else { return digits };
     let low = behind.strip_prefix(b"\\u").and_then(self::unit);
     let pair = low.and_then(|(low, behind)| {
-        char::decode_utf16([unit, low]).next()?.ok().filter(|it| it.len_utf16() == 2).map(|it| (it, behind))
+        char::decode_utf16([unit, low])
+            .next()?
+            .ok()
+            .filter(|it| it.len_utf16() == 2)
+            .map(|it| (it, behind))
     });
     let (character, behind) = pair.unwrap_or_else(|| {
         (char::from_u32(unit.into()).unwrap_or(char::REPLACEMENT_CHARACTER), behind)

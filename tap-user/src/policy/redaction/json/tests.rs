@@ -31,7 +31,8 @@ fn values_by_path() {
 #[test]
 fn values_at_any_depth() {
     let text = r#"{"token":1,"a":[{"b":{"Token":[1,{"x":"]"}]}}],"c":{"token":null}}"#;
-    let expected = r#"{"token":"REDACTED","a":[{"b":{"Token":"REDACTED"}}],"c":{"token":"REDACTED"}}"#;
+    let expected =
+        r#"{"token":"REDACTED","a":[{"b":{"Token":"REDACTED"}}],"c":{"token":"REDACTED"}}"#;
     assert_eq!(redacted(text, &["$..token"]), expected);
     let expected = r#"{"token":1,"a":[{"b":{"Token":[1,{"x":"REDACTED"}]}}],"c":{"token":null}}"#;
     assert_eq!(redacted(text, &["$..b..x"]), expected);
@@ -53,12 +54,16 @@ fn values_of_all_kinds_become_a_string() {
 fn names_in_other_spellings() {
     let text = r#"{"pass\u0077ord":"p"}"#;
     assert_eq!(redacted(text, &["$.password"]), r#"{"pass\u0077ord":"REDACTED"}"#);
-    assert_eq!(redacted("{password: 'p', x: 1}", &["$.password"]), r#"{password: "REDACTED", x: 1}"#);
+    assert_eq!(
+        redacted("{password: 'p', x: 1}", &["$.password"]),
+        r#"{password: "REDACTED", x: 1}"#
+    );
 }
 
 #[test]
 fn a_secret_that_the_text_cuts_is_replaced() {
-    for cut in [r#"{"a":1,"token":"abc"#, r#"{"a":1,"token":"abc\"#, r#"{"a":1,"token":{"b":"abc"#] {
+    for cut in [r#"{"a":1,"token":"abc"#, r#"{"a":1,"token":"abc\"#, r#"{"a":1,"token":{"b":"abc"#]
+    {
         assert_eq!(redacted(cut, &["$..token"]), r#"{"a":1,"token":"REDACTED""#);
     }
     assert_eq!(redacted(r#"{"a":1,"token":12"#, &["$..token"]), r#"{"a":1,"token":"REDACTED""#);
@@ -106,7 +111,9 @@ fn what_is_deeper_than_the_stack_is_replaced_where_a_path_may_lead_there() {
 #[test]
 fn a_megabyte_of_hostile_text_is_read_in_a_moment() {
     let begin = std::time::Instant::now();
-    for unit in ["[", "{\"a\":", "\"", "\\", "{\"token\":", "'", ":", "a:", "]", "{\"token\":,", "a "] {
+    for unit in
+        ["[", "{\"a\":", "\"", "\\", "{\"token\":", "'", ":", "a:", "]", "{\"token\":,", "a "]
+    {
         redacted(&unit.repeat((1 << 20) / unit.len()), &["$..token", "$.a.a.a"]);
     }
     assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());

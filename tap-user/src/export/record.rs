@@ -1,0 +1,45 @@
+//! A record on its way: what sinks, queues and the spool pass on to each other.
+
+use crate::gateway::Observation;
+use crate::http::Outcome;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Stands behind the id of a record that comes again, when its exchange has ended.
+const ONGOING: &str = "-ongoing";
+
+/// The bytes of one exchange in one format, and what delivery needs to know of it. Copies are
+/// cheap: the bytes are shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The exchange's stable id (`tap.id`), with `-ongoing` behind it for a record that comes
+    /// again when its exchange ends: a receiver that drops doubles by this id keeps both.
+    pub id: Arc<str>,
+    /// From the request's first byte to the response's last one, in nanoseconds, where known.
+    pub duration_ns: Option<u64>,
+    /// The record with its terminator.
+    pub bytes: Bytes,
+}
+
+impl Record {
+    /// Its length in bytes, terminator included.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
+/// The id by which receivers drop doubles of this observation's record.
+pub(super) fn delivery_id(observation: &Observation) -> Arc<str> {
+    match observation.exchange.outcome {
+        Outcome::Ongoing => format!("{}{ONGOING}", observation.id).into(),
+        _ => observation.id.as_str().into(),
+    }
+}
+
+/// From the request's first byte to the response's last one.
+pub(super) fn duration_ns(observation: &Observation) -> Option<u64> {
+    let exchange = &observation.exchange;
+    let begin = exchange.request.as_ref()?.first_byte;
+    Some(exchange.response.as_ref()?.last_byte.since(begin))
+}

@@ -1,0 +1,76 @@
+//! What a destination has to know: to try once to deliver some records, and to say what became
+//! of them. Queues, retries, order and counting are not its business.
+
+use super::failure::{Failure, Rejection};
+use crate::export::record::Record;
+use std::time::Duration;
+
+/// One destination.
+pub(super) trait Sink: Send + Sync + 'static {
+    /// What one attempt takes at most.
+    fn limits(&self) -> BatchLimits;
+
+    /// Attempts under way at once. The driver starts them in the order of the records. With more
+    /// than one, a sink that is a stream keeps that order itself (with a fair lock), and after
+    /// one attempt failed, the later ones that are under way fail too, so that nothing overtakes.
+    fn concurrency(&self) -> usize {
+        1
+    }
+
+    /// Tries once to deliver the records. Bounds its own time. The driver drops the future when
+    /// the time for ending is over. After trouble, the next attempt begins with the record that
+    /// met it.
+    fn attempt(&self, records: Vec<Record>) -> impl Future<Output = Attempt> + Send;
+
+    /// Ends in good order after the last attempt.
+    fn close(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+}
+
+/// What one attempt takes at most; always at least one record, however large it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BatchLimits {
+    /// Records.
+    pub(super) records: usize,
+    /// Bytes of them.
+    pub(super) bytes: usize,
+}
+
+/// What became of the records of an attempt: the first `delivered` ones are delivered, the next
+/// one met `trouble`; those behind it have not been tried, or are tried again.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) delivered: usize,
+    pub(super) trouble: Option<Trouble>,
+}
+
+impl Attempt {
+    /// All of `delivered` records are delivered.
+    pub(super) fn delivered(delivered: usize) -> Self {
+        Self { delivered, trouble: None }
+    }
+
+    /// After `delivered` records the destination failed.
+    pub(super) fn failed(delivered: usize, error: Failure) -> Self {
+        Self { delivered, trouble: Some(Trouble::Later { error, wait: None }) }
+    }
+}
+
+/// Why an attempt ended before all records were delivered.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Try again later.
+    Later {
+        /// What happened.
+        error: Failure,
+        /// At least that long (`Retry-After`).
+        wait: Option<Duration>,
+    },
+    /// The receiver will never take this record.
+    #[allow(dead_code, reason = "for receivers that answer")]
+    Rejected {
+        /// What it said.
+        reason: Rejection,
+    },
+}
