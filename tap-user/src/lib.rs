@@ -7,7 +7,9 @@
 //! capture ── Segment ── http ── Exchange ── gateway ── policy ── export
 //! ```
 
+pub mod document;
 pub mod frame;
+pub mod secret;
 pub mod segment;
 pub mod units;
 
@@ -20,6 +22,8 @@ pub mod http;
 pub mod gateway;
 
 pub mod policy;
+
+pub mod spool;
 
 pub mod export;
 

@@ -4,7 +4,7 @@
 //! What could not be seen, or was left out on purpose, is a [`Content::Gap`] in the same stream. So
 //! offsets always add up to what the kernel moved, and nothing goes missing in silence.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// When something was captured: nanoseconds on two clocks.
@@ -25,6 +25,20 @@ impl Time {
     pub fn since(self, earlier: Self) -> u64 {
         self.monotonic_ns.saturating_sub(earlier.monotonic_ns)
     }
+}
+
+/// An address as text, as `to_string` has it: each record shows some, and the formatting machinery
+/// takes longer for one than everything else for a small record's head.
+pub(crate) fn address_text(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else { return address.to_string() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            text.push('.');
+        }
+        text.push_str(itoa::Buffer::new().format(octet));
+    }
+    text
 }
 
 /// Which of its two sides of a gateway a connection belongs to.
@@ -208,7 +222,7 @@ pub enum ClosedBy {
     Client,
     /// The HTTP server.
     Server,
-    /// Not seen: the tap stopped, gave the connection up, or missed its end.
+    /// It ended, but not seen is by whom.
     Unknown,
 }
 
@@ -219,6 +233,38 @@ pub struct Close {
     pub by: ClosedBy,
     /// Whether it ended by a reset instead of an orderly end of both streams.
     pub reset: bool,
+}
+
+/// Why a connection is observed no longer, although nobody saw it end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Abandonment {
+    /// The tap stopped, or the capture file ends there.
+    CaptureEnded,
+    /// Nothing was heard of it for long.
+    Idle,
+    /// It made room for others: a bound on memory.
+    Evicted,
+    /// Another connection has its addresses; its own end was not seen.
+    Replaced,
+    /// More of its requests wait for a response than are kept.
+    TooManyPending,
+    /// It left HTTP/1 before the exchange was complete.
+    Switched,
+}
+
+impl Abandonment {
+    /// Stable name, as records carry it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CaptureEnded => "capture_ended",
+            Self::Idle => "idle",
+            Self::Evicted => "evicted",
+            Self::Replaced => "replaced",
+            Self::TooManyPending => "too_many_pending",
+            Self::Switched => "switched",
+        }
+    }
 }
 
 /// What a source tells about a connection, in the order in which it happened.
@@ -235,6 +281,9 @@ pub enum Happening<'a> {
     Ended(Direction, Time),
     /// The connection is over: nothing follows under its serial number.
     Closed(Close, Time),
+    /// The source gives the connection up, which may go on unseen: nothing follows under its
+    /// serial number.
+    Abandoned(Abandonment, Time),
 }
 
 /// What the receiver of a [`Happening`] thinks of its connection.
@@ -248,7 +297,15 @@ pub enum Interest {
 
 #[cfg(test)]
 mod tests {
-    use super::Time;
+    use super::{Time, address_text};
+    use std::net::IpAddr;
+
+    #[test]
+    fn addresses_look_as_the_standard_library_shows_them() {
+        for text in ["0.0.0.0", "127.0.0.1", "10.20.99.100", "255.255.255.255", "2001:db8::1"] {
+            assert_eq!(address_text(text.parse::<IpAddr>().unwrap()), text);
+        }
+    }
 
     #[test]
     fn a_step_of_the_wall_clock_disturbs_no_duration() {

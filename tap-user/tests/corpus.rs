@@ -2,7 +2,8 @@
 //! Where the truth is wrong, `corpus/known_differences.tsv` says so with the evidence; a
 //! difference that is not listed there fails, and so does a line there that is no difference.
 //!
-//! The corpus lies outside of the project; `GATETAP_CORPUS` names its folder.
+//! The corpus lies outside of the project; `GATETAP_CORPUS` names its folder. Without it these tests
+//! are skipped, or fail under `GATETAP_REQUIRE_LIVE=1`.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
 #[path = "corpus/comparison.rs"]
@@ -17,17 +18,17 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use xtask::requirement;
 
 /// Where the corpus lies beside the project, unless the environment says otherwise.
 const DEFAULT_CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpus");
 
 fn corpus() -> Option<PathBuf> {
     let folder = std::env::var_os("GATETAP_CORPUS").map_or(DEFAULT_CORPUS.into(), PathBuf::from);
-    if folder.join("pcap").is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: no corpus in {} (GATETAP_CORPUS names its folder)", folder.display());
-    None
+    let missing =
+        || format!("there is no corpus in {} (GATETAP_CORPUS names its folder)", folder.display());
+    let is_there = folder.join("pcap").is_dir();
+    requirement::met(is_there.then_some(&folder).ok_or_else(missing)).cloned()
 }
 
 fn captures(corpus: &Path) -> Vec<PathBuf> {
@@ -84,8 +85,9 @@ fn every_exchange_is_found_with_its_status_and_lengths() {
 #[test]
 fn the_second_opinion_agrees() {
     let Some(corpus) = corpus() else { return };
-    if Command::new("python3").arg("--version").output().is_err() {
-        eprintln!("skipped: no python3 to run the corpus' compare.py");
+    let python = Command::new("python3").arg("--version").output();
+    let missing = |error| format!("there is no python3 to run the corpus' compare.py: {error}");
+    if requirement::met(python.map_err(missing)).is_none() {
         return;
     }
     let mut ours = tempfile::NamedTempFile::new().unwrap();

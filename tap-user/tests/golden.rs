@@ -4,11 +4,13 @@
 
 mod support;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use gatetap::export::Format;
 use gatetap::gateway::{Correlation, CorrelationSource, Observation};
 use gatetap::http::{Anomaly, Body, Exchange, Framing, Interim, Outcome, Switch, Version};
 use gatetap::policy::Redaction;
-use gatetap::segment::{Close, ClosedBy, Connection, GapCause, Leg, Listener};
+use gatetap::segment::{Abandonment, Close, ClosedBy, Connection, GapCause, Leg, Listener};
 use serde_json::{Map, Value, json};
 use support::{
     BEGIN, after, body, connection, headers, kong_example, observation, request, response,
@@ -106,6 +108,24 @@ fn kong_without_response() {
 }
 
 #[test]
+fn an_end_that_nobody_saw_is_no_close_in_any_format() {
+    let connection = unknown_connection(Leg::Client, "[::1]:8000");
+    let request = request("GET", b"/", &[], Body::default());
+    let outcome = Outcome::Abandoned(Abandonment::Evicted);
+    let unanswered = observation(connection, Some(request), None, outcome);
+    for (format, place) in
+        [(Format::Native, ""), (Format::Kong, "/tap"), (Format::TcpBodyLog, "/tap")]
+    {
+        let record = parsed(format, &unanswered);
+        let facts = record.pointer(place).unwrap();
+        assert_eq!(facts["outcome"], "abandoned");
+        assert_eq!(facts["abandoned_cause"], "evicted");
+        assert_eq!((facts.get("closed_by"), facts.get("reset")), (None, None));
+        assert_eq!(facts["complete"], false);
+    }
+}
+
+#[test]
 fn kong_without_request() {
     let response = response(
         503,
@@ -150,6 +170,180 @@ fn tcp_body_log_with_form() {
     let response = response(204, "No Content", &[], Body::default());
     let login = observation(connection(), Some(request), Some(response), Outcome::Complete);
     assert_golden(Format::TcpBodyLog, &login, include_str!("golden/tcp_body_log_form.json"));
+}
+
+/// The example of the plugin's message in the reference, but for the sizes of its own bodies.
+#[test]
+fn runscope() {
+    let request = request(
+        "POST",
+        b"/v1/a?x=1",
+        &[("Host", "api.example.com"), ("Content-Type", "application/json")],
+        body(b"{\"a\":1}"),
+    );
+    let mut response =
+        response(200, "OK", &[("Content-Type", "application/json")], body(b"{\"ok\":true}"));
+    response.last_byte = after(333_000_000);
+    let posted = observation(connection(), Some(request), Some(response), Outcome::Complete);
+    assert_golden(Format::Runscope, &posted, include_str!("golden/runscope.json"));
+}
+
+#[test]
+fn runscope_with_binary_bodies_and_repeated_headers() {
+    let fields = [("Host", "h"), ("X-Twice", "1"), ("x-twice", "2"), ("Cookie", "secret")];
+    let request = request("PUT", b"/up", &fields, body(b"\x00\xff\x10"));
+    let response = response(204, "No Content", &[], Body::default());
+    let posted = observation(connection(), Some(request), Some(response), Outcome::Complete);
+    assert_golden(Format::Runscope, &posted, include_str!("golden/runscope_binary.json"));
+}
+
+/// The strict record is what Runscope's is without its id.
+#[test]
+fn tcp_body_log_strict() {
+    for example in [kong_example(), coded_example(), hostile("ä\n")] {
+        let mut runscope = parsed(Format::Runscope, &example);
+        let id = runscope.as_object_mut().unwrap().remove("unique_identifier");
+        assert_eq!(id, Some(json!("r-1")));
+        assert_eq!(parsed(Format::TcpBodyLogStrict, &example), runscope);
+    }
+}
+
+#[test]
+fn a_record_that_comes_again_has_an_id_of_its_own() {
+    let mut ongoing = kong_example();
+    ongoing.exchange.outcome = Outcome::Ongoing;
+    let record = parsed(Format::TcpBodyLog, &ongoing);
+    assert_eq!(record["unique_identifier"], "r-1-ongoing");
+    assert_eq!(record["tap"]["id"], "r-1");
+}
+
+/// A body that a hole made shorter is not shown where nothing could say so; one that the cap made
+/// shorter is, as the plugins do it.
+#[test]
+fn a_body_with_a_hole_is_shown_only_where_the_record_can_say_so() {
+    let with = |format: Format, change: fn(&mut Body)| {
+        let mut cut = Body { length: Some(10), wire_length: 10, complete: true, ..body(b"{\"a\"") };
+        change(&mut cut);
+        let fields = [("Host", "h"), ("Content-Type", "application/json")];
+        let request = request("PUT", b"/", &fields, cut.clone());
+        let response = response(200, "OK", &fields, cut);
+        let damaged = observation(connection(), Some(request), Some(response), Outcome::Complete);
+        let record = parsed(format, &damaged);
+        let shown =
+            |message: &str| record[message].get("body").filter(|body| !body.is_null()).cloned();
+        assert_eq!(shown("request"), shown("response"), "{format}");
+        shown("request")
+    };
+    let losses: [fn(&mut Body); 2] = [|body| body.lost = 6, |body| body.memory_limited = true];
+    for lose in losses {
+        for format in [Format::Runscope, Format::TcpBodyLogStrict, Format::Traceable] {
+            assert_eq!(with(format, lose), None, "{format}");
+        }
+        for format in [Format::TcpBodyLog, Format::Kong, Format::TraceableMarked] {
+            assert!(with(format, lose).is_some(), "{format}");
+        }
+    }
+    for format in Format::RECORDS.into_iter().filter(|format| *format != Format::Native) {
+        assert!(with(format, |body| body.skipped = 6).is_some(), "{format}");
+    }
+}
+
+/// The example of form (A) in the reference.
+#[test]
+fn traceable() {
+    let request = request(
+        "POST",
+        b"/v1/a?x=1",
+        &[
+            ("Host", "api.example.com"),
+            ("Content-Type", "application/json"),
+            ("X-Forwarded-Proto", "https"),
+        ],
+        body(b"{\"a\":1}"),
+    );
+    let response =
+        response(200, "OK", &[("Content-Type", "application/json")], body(b"{\"ok\":true}"));
+    let posted = observation(connection(), Some(request), Some(response), Outcome::Complete);
+    assert_golden(Format::Traceable, &posted, include_str!("golden/traceable.json"));
+    let order = String::from_utf8(record(Format::Traceable, &posted)).unwrap();
+    let expected: Value = serde_json::from_str(include_str!("golden/traceable.json")).unwrap();
+    assert_eq!(order, format!("{expected}\n"), "also in the order of the keys");
+}
+
+/// Repeated and secret headers, a body of a type that is not sent, gzip, IPv6, no `Host`.
+#[test]
+fn traceable_odd() {
+    let fields = [
+        ("Accept", "a"),
+        ("ACCEPT", "b"),
+        ("Authorization", "hunter2"),
+        ("Content-Type", "image/png"),
+    ];
+    let request = request("PUT", b"/%7Ea//b?", &fields, body(b"\x89PNG"));
+    let fields = [("Content-Type", "application/problem+JSON"), ("Content-Encoding", "gzip")];
+    let response = response(500, "", &fields, body(&GZIP));
+    let connection = unknown_connection(Leg::Client, "[2001:db8::1]:8000");
+    let odd = observation(connection, Some(request), Some(response), Outcome::Complete);
+    assert_golden(Format::Traceable, &odd, include_str!("golden/traceable_odd.json"));
+    let marked = parsed(Format::TraceableMarked, &odd);
+    assert_eq!(
+        (&marked["request"]["truncated"], &marked["response"]["truncated"]),
+        (&json!(false), &json!(false))
+    );
+}
+
+/// Nothing is invented where no response was seen: no status, no headers, no body.
+#[test]
+fn traceable_without_response() {
+    let mut unanswered = kong_example();
+    unanswered.exchange.response = None;
+    let record = parsed(Format::Traceable, &unanswered);
+    assert_eq!(
+        record["response"],
+        json!({"headers": {}, "body": null, "request_url": "http://h/v1/a?x=1"})
+    );
+    let marked = parsed(Format::TraceableMarked, &unanswered);
+    assert_eq!(marked["response"]["truncated"], true);
+}
+
+#[test]
+fn traceable_sends_131072_bytes_of_a_body_at_most() {
+    let sent = |length: usize| {
+        let fields = [("Content-Type", "application/json")];
+        let response = response(200, "OK", &fields, body(&vec![b'7'; length]));
+        let request = request("GET", b"/", &[("Host", "h")], Body::default());
+        let large = observation(connection(), Some(request), Some(response), Outcome::Complete);
+        let record = parsed(Format::TraceableMarked, &large);
+        let text = record["response"]["body"].as_str().unwrap().to_owned();
+        let cut = record["response"]["truncated"].as_bool().unwrap();
+        (STANDARD.decode(text).unwrap().len(), cut)
+    };
+    assert_eq!(sent(131_071), (131_071, false));
+    assert_eq!(sent(131_072), (131_072, false));
+    assert_eq!(sent(131_073), (131_072, true));
+}
+
+/// The status of gRPC is in its trailers, and the HTTP status is then 0; not so for gRPC-Web,
+/// whose trailers are part of the body.
+#[test]
+fn traceable_of_grpc() {
+    let answered = |content_type: &str| {
+        let trailers = text_headers(&[("Grpc-Status", "5"), ("grpc-message", "x")]);
+        let chunked = Body { framing: Framing::Chunked, trailers, ..body(b"\0\0\0\0\0") };
+        let response = response(200, "OK", &[("Content-Type", content_type)], chunked);
+        let request = request("POST", b"/s/m", &[("Host", "h")], Body::default());
+        let call = observation(connection(), Some(request), Some(response), Outcome::Complete);
+        parsed(Format::Traceable, &call)["response"].clone()
+    };
+    let grpc = answered("application/grpc+proto");
+    assert_eq!(grpc["status_code"], 0);
+    assert_eq!(
+        grpc["headers"],
+        json!({"content-type": "application/grpc+proto", "grpc-status": "5"})
+    );
+    assert_eq!(grpc["body"], "AAAAAAA=");
+    let web = answered("application/grpc-web");
+    assert_eq!((&web["status_code"], web["headers"].get("grpc-status")), (&json!(200), None));
 }
 
 #[test]
@@ -307,7 +501,8 @@ fn complete_needs_the_outcome_and_both_bodies() {
         parsed(Format::Native, &example)["complete"].clone()
     };
     assert_eq!(is_complete(|_| {}), true);
-    assert_eq!(is_complete(|exchange| exchange.outcome = Outcome::Abandoned), false);
+    const ABANDONED: Outcome = Outcome::Abandoned(Abandonment::Idle);
+    assert_eq!(is_complete(|exchange| exchange.outcome = ABANDONED), false);
     assert_eq!(is_complete(|exchange| exchange.request = None), false);
     assert_eq!(is_complete(|exchange| exchange.response = None), false);
     assert_eq!(is_complete(|e| e.request.iter_mut().for_each(|r| r.body.complete = false)), false);
@@ -342,22 +537,30 @@ fn redaction_leaves_no_secret_anywhere() {
 
 #[test]
 fn legs() {
-    let carried = |leg| Format::RECORDS.map(|format| format.carries(leg));
-    assert_eq!(carried(Leg::Client), [true, true, true]);
-    assert_eq!(carried(Leg::Upstream), [true, false, false]);
+    for format in Format::RECORDS {
+        assert!(format.carries(Leg::Client), "{format}");
+        assert_eq!(format.carries(Leg::Upstream), format == Format::Native, "{format}");
+    }
 }
 
 #[test]
 fn format_names() {
-    for (name, format) in
-        [("native", Format::Native), ("kong", Format::Kong), ("tcp-body-log", Format::TcpBodyLog)]
-    {
+    for (name, format) in [
+        ("native", Format::Native),
+        ("kong", Format::Kong),
+        ("tcp-body-log", Format::TcpBodyLog),
+        ("tcp-body-log-strict", Format::TcpBodyLogStrict),
+        ("runscope", Format::Runscope),
+        ("traceable", Format::Traceable),
+        ("traceable-marked", Format::TraceableMarked),
+    ] {
         assert_eq!(name.parse(), Ok(format));
     }
     let error = "xml".parse::<Format>().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "format \"xml\" is unknown: use native, kong, tcp-body-log, line or indented"
+        "format \"xml\" is unknown: use native, kong, tcp-body-log, tcp-body-log-strict, runscope, \
+         traceable, traceable-marked, line or indented"
     );
 }
 
@@ -383,6 +586,9 @@ fn framing_survives_hostile_text() {
         (Format::Native, &b"\n"[..]),
         (Format::Kong, &b"\n"[..]),
         (Format::TcpBodyLog, &b"\r\n"[..]),
+        (Format::TcpBodyLogStrict, &b"\r\n"[..]),
+        (Format::Runscope, &b"\n"[..]),
+        (Format::Traceable, &b"\n"[..]),
     ] {
         for text in HOSTILE {
             let record = record(format, &hostile(text));
@@ -402,7 +608,7 @@ fn hostile_text_is_carried_exactly() {
         assert_eq!(native["response"]["reason"], *text);
         let shown = native["response"]["body"].get("text");
         assert_eq!(shown, (!text.is_empty()).then(|| json!(text)).as_ref());
-        for format in [Format::Kong, Format::TcpBodyLog] {
+        for format in [Format::Kong, Format::TcpBodyLog, Format::Runscope] {
             let record = parsed(format, &hostile(text));
             assert_eq!(record["request"]["headers"]["x-hostile"], *text);
             let shown = record["request"].get("body");
@@ -449,7 +655,7 @@ fn a_body_of_which_nothing_was_captured_is_not_shown_as_empty() {
         let record = parsed(format, &headers_only);
         let shown = match format {
             Format::Native => record["response"]["body"].get("text"),
-            _ => record["response"].get("body"),
+            _ => record["response"].get("body").filter(|body| !body.is_null()),
         };
         assert_eq!(shown, None, "{format}");
     }
@@ -481,6 +687,8 @@ fn every_key_is_documented() {
         include_str!("golden/kong.json"),
         include_str!("golden/kong_unanswered.json"),
         include_str!("golden/tcp_body_log_form.json"),
+        include_str!("golden/runscope_binary.json"),
+        include_str!("golden/traceable.json"),
     ] {
         let record: Value = serde_json::from_str(golden).unwrap();
         for key in keys(&record) {

@@ -8,9 +8,9 @@ use gatetap::http::{Anomaly, Limits, MemoryBudget, Observer, Request};
 use gatetap::segment::{Close, ClosedBy, Content, Direction, Segment, Time};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
+use xtask::requirement;
 use xtask::rig::{Nginx, NginxConfig, free_port};
 
 /// Longest wait for a peer.
@@ -89,10 +89,8 @@ const CLEAN_BUT_REFUSED: &str =
 
 #[test]
 fn the_observer_reads_what_nginx_reads() {
-    if !Path::new("/usr/sbin/nginx").exists() {
-        let required = std::env::var_os("GATETAP_REQUIRE_LIVE").is_some_and(|value| value == "1");
-        assert!(!required, "nginx is not installed (cargo xtask setup)");
-        return println!("skipped: nginx is not installed (cargo xtask setup)");
+    if requirement::met(requirement::program("/usr/sbin/nginx")).is_none() {
+        return;
     }
     let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
     let upstream_port = upstream.local_addr().unwrap().port();

@@ -109,6 +109,46 @@ fn records_go_to_standard_output_and_totals_to_standard_error() {
     assert_eq!(totals["sinks"][0]["delivered"], 3);
 }
 
+/// The first `packets` of a connection with one exchange; each has 16 bytes of packet header.
+fn beginning(connection: &[u8], packets: usize) -> Vec<u8> {
+    let mut rest = connection;
+    for _ in 0..packets {
+        let length = u32::from_le_bytes(rest[8..12].try_into().unwrap());
+        rest = &rest[16 + length as usize..];
+    }
+    connection[..connection.len() - rest.len()].to_vec()
+}
+
+#[test]
+fn an_end_that_the_capture_does_not_show_is_not_told_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let unanswered = |second, host, target| beginning(&connection(second, host, 80, target), 3);
+    // The second connection of host 2 begins without an end of the first; host 3 is silent for
+    // more than an hour; the file ends before host 4 is answered.
+    let packets = [
+        unanswered(1, 2, "/replaced"),
+        unanswered(1, 3, "/idle"),
+        [packet(2, (2, 40_000), (99, 80), [70_000, 0], SYN, b"")].concat(),
+        [packet(2, (99, 80), (2, 40_000), [80_000, 70_001], SYN | ACK, b"")].concat(),
+        [packet(2, (2, 40_000), (99, 80), [70_001, 80_001], ACK, b"")].concat(),
+        unanswered(5_000, 4, "/cut"),
+    ];
+    let path = file(folder.path(), "trace.pcap", &packets);
+    let totals = folder.path().join("totals.json");
+    let output = gatetap(&["--totals-file", totals.to_str().unwrap()], &[&path]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let told: Vec<_> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|record| [&record["request"]["target"], &record["abandoned_cause"]].map(Value::clone))
+        .collect();
+    assert_eq!(told, [["/replaced", "replaced"], ["/idle", "idle"], ["/cut", "capture_ended"]]);
+    assert!(!text.contains("closed"), "{text}");
+    let totals: Value = serde_json::from_slice(&std::fs::read(totals).unwrap()).unwrap();
+    assert_eq!(totals["exchanges"]["abandoned"], 3);
+    assert_eq!(totals["exchanges"]["client"], 3);
+}
+
 #[test]
 fn ports_and_hosts_choose() {
     let (_folder, path) = three();

@@ -43,9 +43,9 @@ enum Command {
     Demo,
     /// Runs every check and test, live ones included.
     ///
-    /// Live tests are skipped, with the reason, where there is no root or no BPF.
+    /// Tests are skipped, with the reason, where what they need is missing: root, BPF, a corpus.
     #[command(after_help = "Examples:\n  cargo xtask test\n  \
-                            GATETAP_REQUIRE_LIVE=1 cargo xtask test   (a skipped live test fails)")]
+                            GATETAP_REQUIRE_LIVE=1 cargo xtask test   (a skipped test fails)")]
     Test,
     /// Measures gatetap beside other programs.
     #[command(subcommand)]

@@ -74,6 +74,16 @@ pub(crate) const BENCH_PROGRAMS: [Package; 3] = [
     },
 ];
 
+/// What `bench live` runs besides.
+pub(crate) const LIVE_BENCH_PROGRAMS: [Package; 2] = [
+    Package {
+        name: "libnginx-mod-http-lua",
+        reason: "the logger inside the gateway that gatetap is measured beside",
+        program: None,
+    },
+    Package { name: "lua-cjson", reason: "the JSON of that logger", program: None },
+];
+
 impl Package {
     pub(crate) fn is_missing(&self) -> bool {
         let program_exists = self.program.is_some_and(|program| Path::new(program).exists());

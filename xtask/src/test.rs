@@ -1,17 +1,16 @@
 //! `cargo xtask test`: the same checks and tests for people and for CI.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
+use xtask::requirement::{self, REQUIRE_LIVE};
 
 use crate::packages::PROGRAMS_UNDER_TEST;
 use crate::{setup, step};
 
-/// A skipped live test is a failure where this is `1`.
-const REQUIRE_LIVE: &str = "GATETAP_REQUIRE_LIVE";
 /// Integration tests of tap-user whose file name begins so need the kernel and real programs.
 const LIVE_PREFIX: &str = "live_";
 const PACKAGES: [&str; 3] = ["tap-ebpf", "tap-user", "xtask"];
@@ -33,7 +32,7 @@ pub(crate) fn run() -> Result<()> {
     tests_without_kernel(with_probes)?;
     match setup {
         Ok(()) => live_tests(),
-        Err(reason) if is_live_required() => {
+        Err(reason) if requirement::is_required() => {
             Err(reason.context(format!("live tests cannot run, and {REQUIRE_LIVE}=1")))
         }
         Err(_) => {
@@ -110,10 +109,6 @@ fn tests_in(folder: &Path) -> Result<Vec<String>> {
         }
     }
     Ok(names)
-}
-
-fn is_live_required() -> bool {
-    env::var(REQUIRE_LIVE).is_ok_and(|value| value == "1")
 }
 
 #[cfg(test)]

@@ -6,16 +6,11 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use xtask::requirement;
 use xtask::rig::{ACCESS_LOG, Nginx, NginxConfig, free_port};
 
 fn nginx_is_missing() -> bool {
-    let missing = !Path::new("/usr/sbin/nginx").exists();
-    if missing {
-        let required = std::env::var_os("GATETAP_REQUIRE_LIVE").is_some_and(|value| value == "1");
-        assert!(!required, "nginx is not installed (cargo xtask setup)");
-        println!("skipped: nginx is not installed (cargo xtask setup)");
-    }
-    missing
+    requirement::met(requirement::program("/usr/sbin/nginx")).is_none()
 }
 
 fn start(port: u16) -> Nginx {

@@ -13,6 +13,7 @@ mod run;
 mod settings;
 mod source;
 mod start;
+mod timers;
 mod totals;
 
 use arguments::{Arguments, Command};

@@ -74,7 +74,7 @@ impl Ownership {
                 self.traffic.count(&segment.content);
             }
             Happening::Ended(..) | Happening::Conflict(_) => {}
-            Happening::Closed(..) => self.close(serial),
+            Happening::Closed(..) | Happening::Abandoned(..) => self.close(serial),
         }
         let interest = pipeline.handle(serial, happening);
         if interest == Interest::Ignore

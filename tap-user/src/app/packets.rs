@@ -14,7 +14,7 @@ use crate::capture::owners::Owners;
 use crate::capture::selection::{Found, Selection, own_network_namespace, process_inside, scan};
 use crate::flow::decode::{Decoder, FragmentLimits};
 use crate::flow::{FlowLimits, Reassembler};
-use crate::segment::{Close, ClosedBy, Happening, Interest, Time};
+use crate::segment::Time;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -105,10 +105,6 @@ impl Source for Packets {
         self.refresh();
         let Self { interface, reassembler, ownership, .. } = self;
         reassembler.finish(interface.now(), &mut |serial, happening| {
-            // Nobody closed it: the tap stops, which its exchanges say themselves.
-            if is_unseen_end(&happening) {
-                return Interest::Keep;
-            }
             ownership.tell(serial, happening, pipeline)
         });
         ownership.finish(pipeline);
@@ -134,10 +130,6 @@ impl Source for Packets {
             reassembly: *self.reassembler.counters(),
         }))
     }
-}
-
-fn is_unseen_end(happening: &Happening<'_>) -> bool {
-    matches!(happening, Happening::Closed(Close { by: ClosedBy::Unknown, .. }, _))
 }
 
 /// What the kernel lets through: the filter expression, or else the ports that are named, or else

@@ -1,13 +1,15 @@
 //! Happenings in, records out: one observer per connection, then ids, then the sinks.
 
+use super::timers::{Noted, Timers};
 use super::totals::Exchanges;
 use crate::export::Exporter;
 use crate::gateway::Correlator;
 use crate::http::content::Contents;
 use crate::http::{Limits, MemoryBudget, Observer, Protocol};
 use crate::policy::{Policy, PolicyTotals};
-use crate::segment::{Close, Connection, Happening, Interest, Time};
-use std::collections::BTreeMap;
+use crate::segment::{Abandonment, Connection, Happening, Interest, Time};
+use foldhash::fast::RandomState;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use uuid::Uuid;
@@ -19,14 +21,16 @@ struct Observed {
     /// Whether its exchanges wait until more is known of the connection.
     is_held: bool,
     has_ended: bool,
+    noted: Noted,
 }
 
 /// Everything between a source and the sinks.
 pub(super) struct Pipeline {
     limits: Limits,
     budget: MemoryBudget,
-    /// By serial number, so that what they yield at the same time has an order.
-    observed: BTreeMap<u64, Observed>,
+    /// By serial number.
+    observed: HashMap<u64, Box<Observed>, RandomState>,
+    timers: Timers,
     output: Output,
     protocols: BTreeMap<&'static str, u64>,
 }
@@ -62,7 +66,9 @@ impl Pipeline {
         let content_cap = limits.body_cap;
         let exchanges = Exchanges::default();
         let output = Output { content_cap, correlator, policy, exporter, exchanges, patience };
-        Self { limits, budget, observed: BTreeMap::new(), output, protocols: BTreeMap::new() }
+        let (observed, timers, protocols) =
+            (HashMap::default(), Timers::default(), BTreeMap::new());
+        Self { limits, budget, observed, timers, output, protocols }
     }
 
     /// Takes in what happened on a connection; says whether more of it is wanted.
@@ -78,7 +84,12 @@ impl Pipeline {
             Happening::Ended(direction, time) => {
                 self.observe(serial, |observer| observer.handle_end(direction, time))
             }
-            Happening::Closed(close, time) => self.close(serial, close, time),
+            Happening::Closed(close, time) => {
+                self.end(serial, |observer| observer.handle_close(close, time))
+            }
+            Happening::Abandoned(cause, time) => {
+                self.end(serial, |observer| observer.handle_abandon(cause, time))
+            }
         }
     }
 
@@ -106,20 +117,25 @@ impl Pipeline {
 
     /// Lets time pass: exchanges that are too old are shown as they are.
     pub(super) fn handle_timeout(&mut self, now: Time) {
-        for observed in self.observed.values_mut() {
-            if observed.observer.poll_timeout().is_some_and(|due| due <= now.monotonic_ns) {
-                observed.observer.handle_timeout(now);
-                self.output.take(observed);
-            }
+        for serial in self.timers.take_due(now.monotonic_ns) {
+            let Some(observed) = self.observed.get_mut(&serial) else { continue };
+            observed.noted.clear();
+            observed.observer.handle_timeout(now);
+            self.output.take(observed);
+            self.timers.note(serial, &mut observed.noted, observed.observer.poll_timeout());
         }
     }
 
     /// Ends everything because the tap stops.
     pub(super) fn abandon(&mut self, now: Time) {
-        let serials: Vec<u64> = self.observed.keys().copied().collect();
+        let mut serials: Vec<u64> = self.observed.keys().copied().collect();
+        // What they yield has the order of the connections.
+        serials.sort_unstable();
         for serial in serials {
             self.release(serial);
-            self.end(serial, |observer| observer.handle_abandon(now));
+            self.end(serial, |observer| {
+                observer.handle_abandon(Abandonment::CaptureEnded, now);
+            });
         }
     }
 
@@ -143,15 +159,15 @@ impl Pipeline {
     }
 
     fn open(&mut self, serial: u64, connection: Arc<Connection>) -> Interest {
-        let observed = self.observed.entry(serial).or_insert_with(|| Observed {
-            observer: Observer::new(
-                self.limits.clone(),
-                self.budget.clone(),
-                connection.joined_mid_stream(),
-            ),
-            connection: Arc::clone(&connection),
-            is_held: false,
-            has_ended: false,
+        let observed = self.observed.entry(serial).or_insert_with(|| {
+            let (limits, budget) = (self.limits.clone(), self.budget.clone());
+            Box::new(Observed {
+                observer: Observer::new(limits, budget, connection.joined_mid_stream()),
+                connection: Arc::clone(&connection),
+                is_held: false,
+                has_ended: false,
+                noted: Noted::default(),
+            })
         });
         observed.connection = connection;
         Interest::Keep
@@ -163,29 +179,27 @@ impl Pipeline {
         };
         step(&mut observed.observer);
         self.output.take(observed);
+        self.timers.note(serial, &mut observed.noted, observed.observer.poll_timeout());
         match observed.observer.protocol() {
             Protocol::Undecided | Protocol::Http1 => Interest::Keep,
             _ => Interest::Ignore,
         }
     }
 
-    fn close(&mut self, serial: u64, close: Close, time: Time) -> Interest {
-        self.end(serial, |observer| observer.handle_close(close, time));
-        Interest::Keep
-    }
-
-    fn end(&mut self, serial: u64, last_step: impl FnOnce(&mut Observer)) {
-        let Some(observed) = self.observed.get_mut(&serial) else { return };
+    fn end(&mut self, serial: u64, last_step: impl FnOnce(&mut Observer)) -> Interest {
+        let Some(observed) = self.observed.get_mut(&serial) else { return Interest::Ignore };
         last_step(&mut observed.observer);
         observed.has_ended = true;
         self.output.take(observed);
         if !observed.is_held {
             self.forget(serial);
         }
+        Interest::Keep
     }
 
     fn forget(&mut self, serial: u64) {
-        if let Some(observed) = self.observed.remove(&serial) {
+        if let Some(mut observed) = self.observed.remove(&serial) {
+            self.timers.forget(serial, &mut observed.noted);
             let protocol = observed.observer.protocol();
             *self.protocols.entry(protocol.name()).or_default() += 1;
         }

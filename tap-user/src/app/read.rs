@@ -8,7 +8,7 @@ use super::start;
 use super::totals::{Packets, ReadFile, Source, Totals};
 use crate::capture::file::CaptureFile;
 use crate::capture::filter::PacketFilter;
-use crate::export::Target;
+use crate::export::Destination;
 use crate::flow::decode::{Decoder, FragmentLimits};
 use crate::flow::{FlowLimits, Packet, Reassembler};
 use crate::frame::Frame;
@@ -33,7 +33,8 @@ const RUNS: Uuid = Uuid::from_u128(0x6d1e_07a4_59c2_4b0e_9d3f_b1c5_42f8_7a90);
 /// Reads all files; the exit code tells whether all could be read to their end.
 pub(super) fn read(settings: &ReadSettings) -> Result<ExitCode, Failure> {
     let filter = settings.filter.as_deref().map(PacketFilter::new).transpose()?;
-    if settings.records.sinks.iter().any(|sink| sink.target == Target::Stdout) {
+    if settings.records.sinks.iter().any(|sink| matches!(sink.destination, Destination::Stdout(_)))
+    {
         end_with_the_reader();
     }
     let stop = start::stop_on_signals()?;

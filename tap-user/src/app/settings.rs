@@ -7,7 +7,8 @@ use super::arguments::{
 };
 use super::source::SourceKind;
 use crate::capture::selection::{Selection, control_group_identifier};
-use crate::export::{Format, SinkSpecification};
+use crate::document::{self, Node, Problem};
+use crate::export::{Format, SinkSettings, SinkSpecification};
 use crate::gateway::{DEFAULT_HEADER, Generator};
 use crate::http::{DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_MEMORY_BYTES, Limits};
 use crate::policy::{
@@ -105,7 +106,7 @@ struct File {
     filter: FilterSettings,
     sampling: SamplingSettings,
     rate_limit: Option<RateLimitSettings>,
-    sinks: Vec<SinkSpecification>,
+    sinks: Vec<SinkSettings>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -219,9 +220,9 @@ fn resolve_records(
     arguments: &RecordArguments,
     age_limit: Option<Period>,
 ) -> Result<(RecordSettings, SourceFile), Failure> {
-    let file = match &arguments.config {
+    let (file, sinks) = match &arguments.config {
         Some(path) => read(path)?,
-        None => File::default(),
+        None => (File::default(), Vec::new()),
     };
     let generator = match (arguments.correlation_generator, &file.correlation.generator) {
         (Some(generator), _) => generator,
@@ -231,7 +232,7 @@ fn resolve_records(
     let header = arguments.correlation_header.clone().or(file.correlation.header.clone());
     let header = header.unwrap_or_else(|| DEFAULT_HEADER.to_owned());
     let policy = policy_rules(&file, &header, arguments.no_redact)?;
-    let sinks = if arguments.sink.is_empty() { file.sinks } else { arguments.sink.clone() };
+    let sinks = if arguments.sink.is_empty() { sinks } else { arguments.sink.clone() };
     let age_limit = age_limit.or(file.age_limit).map(|Period(age)| age.as_nanos());
     let settings = RecordSettings {
         limits: Limits {
@@ -286,10 +287,24 @@ fn hash_key(settings: &HashKeySettings) -> Result<Vec<u8>, Failure> {
 }
 
 /// Reads a settings file; the error names the file, the line and the key.
-fn read(path: &Path) -> Result<File, Failure> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", path.display()).into())
+fn read(path: &Path) -> Result<(File, Vec<SinkSpecification>), Failure> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+    let node = document::parse_yaml(&text).map_err(|problem| problem.in_file(&name))?;
+    let file: File = document::read(&node).map_err(|problem| problem.in_file(&name))?;
+    let sinks = sinks(&file.sinks, &node).map_err(|problem| problem.in_file(&name))?;
+    Ok((file, sinks))
+}
+
+fn sinks(settings: &[SinkSettings], file: &Node) -> Result<Vec<SinkSpecification>, Problem> {
+    let resolved = settings.iter().enumerate().map(|(index, sink)| {
+        sink.resolve().map_err(|problem| {
+            let problem = problem.below_entry(index).below("sinks");
+            let line = file.line_of(problem.key());
+            problem.or_at(line)
+        })
+    });
+    resolved.collect()
 }
 
 /// Who is watched: what is named on the command line replaces what the file names.
@@ -384,7 +399,7 @@ mod tests {
     fn parse(yaml: &str) -> Result<File, Failure> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(yaml.as_bytes()).unwrap();
-        read(file.path())
+        read(file.path()).map(|(file, _)| file)
     }
 
     #[test]
@@ -394,7 +409,7 @@ mod tests {
              ring_size: 1048576\nage_limit: 10s\nredaction: {enabled: false}\n\
              source: interface\ninterface: eth0\npacket_filter: tcp\nsnap_length: 256\n\
              correlation: {generator: \"uuid#counter\", header: X-Request-ID}\n\
-             sinks:\n  - {type: tcp, host: collector, port: 9563, format: tcp-body-log}\n",
+             sinks:\n  - {tcp: {host: collector, port: 9563}, format: tcp-body-log}\n",
         )
         .unwrap();
         assert_eq!(file.select.ports, [8_000]);
@@ -416,9 +431,9 @@ mod tests {
     #[test]
     fn an_error_names_file_line_and_key() {
         let error = parse("body_cap: 1MiB\nbody_cup: 3\n").unwrap_err().to_string();
-        assert!(error.contains("body_cup") && error.contains("line 2"), "{error}");
+        assert!(error.contains(":2: body_cup: "), "{error}");
         let error = parse("body_cap: 1MiB\nselect:\n  ports: [many]\n").unwrap_err().to_string();
-        assert!(error.contains("line 3"), "{error}");
+        assert!(error.contains(":3: select.ports[0]: "), "{error}");
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(super) struct Exchanges {
     upstream: u64,
     /// Of both: exported before their end, to come again.
     exported_early: u64,
+    /// Of both: how they ended is not known, because the tap looked no longer.
+    abandoned: u64,
 }
 
 impl Exchanges {
@@ -30,6 +32,7 @@ impl Exchanges {
     }
 
     pub(super) fn count(&mut self, connection: &Connection, exchange: &Exchange) {
+        self.abandoned += u64::from(matches!(exchange.outcome, Outcome::Abandoned(_)));
         match (exchange.outcome, connection.leg) {
             (Outcome::Ongoing, _) => self.exported_early += 1,
             (_, Leg::Client) => self.client += 1,

@@ -3,7 +3,9 @@
 //! ```text
 //! Observation ── format ── bytes of a record ──┬── queue ── driver ── stdout
 //!                                              ├── queue ── driver ── file
-//!                                              └── queue ── driver ── tcp
+//!                                              ├── queue ── driver ── tcp
+//!                                              ├── queue ── driver ── runscope
+//!                                              └── queue ── driver ── traceable
 //! ```
 //!
 //! An [`Exporter`] stands on the capture thread: it writes a record once per format and hands the
@@ -11,6 +13,7 @@
 //! dropped and counted. A file can wait, and so it does. Each sink has a task of its own that
 //! delivers what is queued.
 
+mod buffer;
 mod format;
 mod json;
 mod record;
@@ -19,11 +22,15 @@ mod totals;
 
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
-pub use sink::{InvalidSink, Retry, SinkSpecification, StartError, Target};
+pub use sink::{
+    Destination, FileSettings, Milliseconds, Retry, RetrySettings, RunscopeSettings, SinkSettings,
+    SinkSpecification, StartError, StdoutSettings, TcpSettings, TraceableSettings,
+};
 pub use totals::{Dropped, SinkTotals};
 
 use crate::gateway::Observation;
-use bytes::Bytes;
+use buffer::Buffer;
+use format::Room;
 use sink::RunningSink;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,7 +42,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct Exporter {
     sinks: Vec<RunningSink>,
-    scratch: Vec<u8>,
+    buffer: Buffer,
 }
 
 impl Exporter {
@@ -49,7 +56,7 @@ impl Exporter {
             .into_iter()
             .map(|sink| RunningSink::start(runtime, sink))
             .collect::<Result<_, _>>()?;
-        Ok(Self { sinks, scratch: Vec::new() })
+        Ok(Self { sinks, buffer: Buffer::default() })
     }
 
     /// Hands the exchange to every sink whose format carries its leg. Never blocks.
@@ -67,23 +74,28 @@ impl Exporter {
         let leg = observation.connection.leg;
         let id = record::delivery_id(observation);
         for format in Format::ALL.into_iter().filter(|format| format.carries(leg)) {
-            if self.sinks.iter().any(|sink| sink.format() == format) {
-                let record = self.record(format, observation, &id);
-                self.sinks
-                    .iter_mut()
-                    .filter(|sink| sink.format() == format)
-                    .for_each(|sink| offer(sink, &record));
-            }
+            let is_used = self.sinks.iter().any(|sink| sink.format() == format);
+            let record = match format.room_for(&observation.exchange) {
+                Room::Now if is_used => self.record(format, observation, &id),
+                Room::Now | Room::AtItsEnd => continue,
+                Room::Never => {
+                    self.of(format).for_each(|sink| sink.leave_out());
+                    continue;
+                }
+            };
+            self.of(format).for_each(|sink| offer(sink, &record));
         }
     }
 
+    fn of(&mut self, format: Format) -> impl Iterator<Item = &mut RunningSink> {
+        self.sinks.iter_mut().filter(move |sink| sink.format() == format)
+    }
+
     fn record(&mut self, format: Format, observation: &Observation, id: &Arc<str>) -> Record {
-        self.scratch.clear();
-        format.write(observation, &mut self.scratch);
         Record {
             id: Arc::clone(id),
             duration_ns: record::duration_ns(observation),
-            bytes: Bytes::copy_from_slice(&self.scratch),
+            bytes: self.buffer.record(|out| format.write(observation, out)),
         }
     }
 

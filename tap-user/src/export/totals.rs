@@ -2,6 +2,7 @@
 
 use super::record::Record;
 use super::sink::{Failure, FailureKind, Rejection};
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What became of the records that a sink was given. Nothing goes missing: `given_records` is
@@ -12,6 +13,8 @@ pub struct SinkTotals {
     pub name: String,
     /// Records that came for this sink.
     pub given_records: u64,
+    /// Exchanges of which its format has nothing to show (no request was seen); no records.
+    pub left_out: u64,
     /// Records that wait now.
     pub queued_records: u64,
     /// Bytes of these.
@@ -20,6 +23,9 @@ pub struct SinkTotals {
     pub delivered_records: u64,
     /// Bytes of these.
     pub delivered_bytes: u64,
+    /// Of the delivered records: those about which the receiver warned, or of which it did not say
+    /// in a known way what became of them.
+    pub warned_records: u64,
     /// Records that the receiver will never take.
     pub rejected_records: u64,
     /// Records given up.
@@ -56,10 +62,12 @@ impl Dropped {
 pub(super) struct Counters {
     name: String,
     given_records: AtomicU64,
+    left_out: AtomicU64,
     queued_records: AtomicU64,
     queued_bytes: AtomicU64,
     delivered_records: AtomicU64,
     delivered_bytes: AtomicU64,
+    warned_records: AtomicU64,
     rejected_records: AtomicU64,
     dropped_queue_full: AtomicU64,
     dropped_shutdown: AtomicU64,
@@ -78,6 +86,11 @@ impl Counters {
         self.given_records.fetch_add(1, Relaxed);
     }
 
+    /// An exchange came of which the sink's format has nothing to show.
+    pub(super) fn left_out(&self) {
+        self.left_out.fetch_add(1, Relaxed);
+    }
+
     /// A record of `bytes` bytes was taken in.
     pub(super) fn queued(&self, bytes: u64) {
         self.queued_records.fetch_add(1, Relaxed);
@@ -90,6 +103,16 @@ impl Counters {
         self.unqueued(records.len() as u64, bytes);
         self.delivered_records.fetch_add(records.len() as u64, Relaxed);
         self.delivered_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// The receiver took a record, but warned, or said nothing that can be understood.
+    pub(super) fn warned(&self, warning: &dyn Display) {
+        let earlier = self.warned_records.fetch_add(1, Relaxed);
+        if earlier == 0 {
+            tracing::warn!(sink = self.name, %warning, "a record was taken, but");
+        } else {
+            tracing::debug!(sink = self.name, %warning, "a record was taken, but");
+        }
     }
 
     /// The receiver will never take a queued record of `bytes` bytes.
@@ -143,10 +166,12 @@ impl Counters {
         SinkTotals {
             name: self.name.clone(),
             given_records: self.given_records.load(Relaxed),
+            left_out: self.left_out.load(Relaxed),
             queued_records: self.queued_records.load(Relaxed),
             queued_bytes: self.queued_bytes.load(Relaxed),
             delivered_records: self.delivered_records.load(Relaxed),
             delivered_bytes: self.delivered_bytes.load(Relaxed),
+            warned_records: self.warned_records.load(Relaxed),
             rejected_records: self.rejected_records.load(Relaxed),
             dropped: Dropped {
                 queue_full: self.dropped_queue_full.load(Relaxed),

@@ -3,7 +3,7 @@
 use super::assembler::Arrival;
 use super::conversation::{Context, Conversation, Phase, Side, add};
 use super::packet::{Flags, Packet};
-use crate::segment::{Close, ClosedBy, Happening, Time};
+use crate::segment::{Abandonment, Close, ClosedBy, Happening, Time};
 
 impl Conversation {
     /// Nobody wants the bytes; only the end of the connection counts.
@@ -54,17 +54,21 @@ impl Conversation {
     }
 
     /// Gives the connection up.
-    pub(super) fn give_up(&mut self, context: &mut Context<'_>) {
+    pub(super) fn give_up(&mut self, cause: Abandonment, context: &mut Context<'_>) {
         self.believe_reset(context);
         if !self.is_over() {
             self.flush(context);
-            self.close(Close { by: ClosedBy::Unknown, reset: false }, context.now, context);
+            self.end(Happening::Abandoned(cause, context.now), context);
         }
     }
 
     pub(super) fn close(&mut self, close: Close, time: Time, context: &mut Context<'_>) {
+        self.end(Happening::Closed(close, time), context);
+    }
+
+    fn end(&mut self, last: Happening<'_>, context: &mut Context<'_>) {
         if matches!(self.phase, Phase::Told | Phase::Ignored) {
-            (context.handle)(self.serial, Happening::Closed(close, time));
+            (context.handle)(self.serial, last);
         }
         self.phase = Phase::Over;
         self.sent_by_low.buffer.clear();

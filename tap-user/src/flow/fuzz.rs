@@ -144,6 +144,6 @@ fn check(told: &mut Told, happening: &Happening<'_>) {
             let ended = told.ended.get_mut(place(*direction));
             assert!(ended.is_some_and(|ended| !std::mem::replace(ended, true)));
         }
-        Happening::Closed(..) => told.closed = true,
+        Happening::Closed(..) | Happening::Abandoned(..) => told.closed = true,
     }
 }

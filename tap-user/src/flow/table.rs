@@ -8,7 +8,7 @@ use super::limits::FlowLimits;
 use super::packet::{Flags, Packet};
 use super::recency::{Queue, Recency};
 use super::succession::Belongs;
-use crate::segment::{Happening, Interest, Time};
+use crate::segment::{Abandonment, Happening, Interest, Time};
 use foldhash::fast::RandomState;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -138,7 +138,7 @@ impl Reassembler {
             .collect();
         slots.sort_unstable();
         for (_, slot) in slots {
-            self.remove(slot, handle);
+            self.remove(slot, Abandonment::CaptureEnded, handle);
         }
         self.deadlines.clear();
     }
@@ -162,7 +162,7 @@ impl Reassembler {
                 if !conversation.seems_over() {
                     count(&mut self.counters.replaced);
                 }
-                self.remove(slot, handle);
+                self.remove(slot, Abandonment::Replaced, handle);
                 let serial = self.next_serial();
                 Some(self.insert(Conversation::new(serial, addresses, handshake)))
             }
@@ -205,8 +205,8 @@ impl Reassembler {
     }
 
     /// Gives a connection up, if it is open, and forgets it.
-    fn remove(&mut self, slot: usize, handle: &mut Handle<'_>) {
-        self.visit(slot, handle, Conversation::give_up);
+    fn remove(&mut self, slot: usize, cause: Abandonment, handle: &mut Handle<'_>) {
+        self.visit(slot, handle, |conversation, context| conversation.give_up(cause, context));
         self.recency.remove(slot);
         if let Some(Slot { conversation, .. }) = self.slots.get_mut(slot).and_then(Option::take) {
             self.by_addresses.remove(&(conversation.low, conversation.high));
@@ -217,22 +217,22 @@ impl Reassembler {
     /// Makes room for one connection.
     fn evict(&mut self, handle: &mut Handle<'_>) -> bool {
         if let Some(slot) = self.recency.oldest(Queue::Closed) {
-            self.remove(slot, handle);
+            self.remove(slot, Abandonment::Evicted, handle);
             return true;
         }
         let Some(slot) = self.recency.oldest(Queue::Open) else { return false };
         count(&mut self.counters.evictions);
-        self.remove(slot, handle);
+        self.remove(slot, Abandonment::Evicted, handle);
         true
     }
 
     fn forget_silent(&mut self, handle: &mut Handle<'_>) {
         while let Some(slot) = self.silent(Queue::Open, self.limits.idle_ns) {
             count(&mut self.counters.idle);
-            self.remove(slot, handle);
+            self.remove(slot, Abandonment::Idle, handle);
         }
         while let Some(slot) = self.silent(Queue::Closed, self.limits.linger_ns) {
-            self.remove(slot, handle);
+            self.remove(slot, Abandonment::Idle, handle);
         }
     }
 

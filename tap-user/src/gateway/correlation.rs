@@ -5,8 +5,9 @@
 use super::{Correlation, CorrelationSource, Observation};
 use crate::http::content::Contents;
 use crate::http::{Exchange, Headers, Outcome};
-use crate::segment::{Connection, Leg, Time};
+use crate::segment::{Connection, Leg, Time, address_text};
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::str::FromStr;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -173,15 +174,22 @@ impl Correlator {
 /// Kong's format string is `%s-%s-%d-%s-%s-%0.3f`; an IPv6 address has no brackets there.
 fn tracker(connection: &Connection, exchange: &Exchange) -> Option<String> {
     let time = start(exchange)?;
-    let (seconds, milliseconds) = (time.unix_ns / 1_000_000_000, time.unix_ns / 1_000_000 % 1_000);
-    Some(format!(
-        "{}-{}-{}-{}-{}-{seconds}.{milliseconds:03}",
-        connection.server.ip(),
-        connection.server.port(),
-        connection.process.map_or(0, |process| process.pid_in_namespace),
-        connection.serial,
-        exchange.request_ordinal.unwrap_or(exchange.ordinal),
-    ))
+    let mut id = address_text(connection.server.ip());
+    let pid = connection.process.map_or(0, |process| process.pid_in_namespace);
+    push_number(&mut id, '-', connection.server.port().into());
+    push_number(&mut id, '-', pid.into());
+    push_number(&mut id, '-', connection.serial);
+    push_number(&mut id, '-', exchange.request_ordinal.unwrap_or(exchange.ordinal));
+    push_number(&mut id, '-', time.unix_ns / 1_000_000_000);
+    // Writing to a string cannot fail.
+    let _ = write!(id, ".{:03}", time.unix_ns / 1_000_000 % 1_000);
+    Some(id)
+}
+
+/// Without the formatting machinery: this is done for every exchange.
+fn push_number(id: &mut String, separator: char, number: u64) {
+    id.push(separator);
+    id.push_str(itoa::Buffer::new().format(number));
 }
 
 /// First byte of the request, or of the response where there is no request.

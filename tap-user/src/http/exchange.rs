@@ -1,7 +1,7 @@
 //! What the parser yields: a request with its response, or the reason why one of them is absent.
 
 use super::anomaly::Anomalies;
-use crate::segment::{Close, GapCause, Time};
+use crate::segment::{Abandonment, Close, GapCause, Time};
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -234,8 +234,8 @@ pub enum Outcome {
     Lost(GapCause),
     /// The bytes were all there but are no HTTP/1 message from here on.
     Malformed,
-    /// The tap stopped, or gave up the connection to stay within its memory.
-    Abandoned,
+    /// The tap looked no longer: nothing is known of how the exchange went on.
+    Abandoned(Abandonment),
 }
 
 /// Where a connection leaves HTTP/1.1 for good after an exchange.

@@ -12,7 +12,7 @@ use super::pairing::Pairing;
 use super::preamble::{Preamble, PreambleStep};
 use super::socks::{Socks, SocksStep};
 use super::stream::{Event, Stream};
-use crate::segment::{Close, Content, Direction, GapCause, Segment, Time};
+use crate::segment::{Abandonment, Close, Content, Direction, GapCause, Segment, Time};
 
 /// Turns of the client that do not look like HTTP, after which a connection that was joined
 /// mid-stream is something else. One such turn may be a body behind `100 Continue`.
@@ -182,13 +182,13 @@ impl Observer {
         self.finish();
     }
 
-    /// The tap stops or needs the memory: whatever is pending is yielded as abandoned.
-    pub fn handle_abandon(&mut self, time: Time) {
+    /// The connection is observed no longer: whatever is pending is yielded as abandoned.
+    pub fn handle_abandon(&mut self, cause: Abandonment, time: Time) {
         if self.over {
             return;
         }
         self.handle_timeout(time);
-        self.pairing.end(Outcome::Abandoned);
+        self.pairing.abandon(cause, self.to_client.is_malformed());
         self.finish();
     }
 
@@ -313,7 +313,7 @@ impl Observer {
     /// Beyond the limit nobody could say any more which response answers what.
     fn bound_pending(&mut self) {
         if self.pairing.len() > self.limits.pending_requests {
-            self.pairing.end(Outcome::Abandoned);
+            self.pairing.end(Outcome::Abandoned(Abandonment::TooManyPending));
             self.finish();
         }
     }

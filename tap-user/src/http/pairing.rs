@@ -12,7 +12,7 @@ use super::exchange::{Exchange, Framing, Outcome, Request, Response, Switch};
 use super::limits::{Account, Limits, MemoryBudget};
 use super::pending::Pending;
 use super::proxy_protocol::Addresses;
-use crate::segment::{Close, ClosedBy, Direction, GapCause, Time};
+use crate::segment::{Abandonment, Close, ClosedBy, Direction, GapCause, Time};
 use std::collections::VecDeque;
 
 /// Place of an exchange in the order in which they began: its ordinal less one.
@@ -205,7 +205,7 @@ impl Pairing {
         let keep = id.and_then(|id| id.checked_sub(self.first)).unwrap_or_default();
         let keep = usize::try_from(keep).unwrap_or_default().saturating_add(1);
         self.pending.truncate(keep);
-        self.end(Outcome::Abandoned);
+        self.end(Outcome::Abandoned(Abandonment::Switched));
     }
 
     /// A stretch of the body that is going on in that direction.
@@ -253,6 +253,15 @@ impl Pairing {
         if !close.reset && close.by != ClosedBy::Unknown {
             self.end_of_responses();
         }
+        self.end_all(Outcome::Closed(close), malformed);
+    }
+
+    /// The connection is observed no longer: all that is pending is yielded.
+    pub(super) fn abandon(&mut self, cause: Abandonment, malformed: bool) {
+        self.end_all(Outcome::Abandoned(cause), malformed);
+    }
+
+    fn end_all(&mut self, outcome: Outcome, malformed: bool) {
         if let Some(Unsure { from, cause }) = self.unsure {
             let sure = usize::try_from(from.saturating_sub(self.first)).unwrap_or(usize::MAX);
             for pending in self.pending.iter_mut().skip(sure) {
@@ -262,7 +271,7 @@ impl Pairing {
                 }
             }
         }
-        self.end(if malformed { Outcome::Malformed } else { Outcome::Closed(close) });
+        self.end(if malformed { Outcome::Malformed } else { outcome });
     }
 
     /// Yields all that is pending, with this outcome where none is known.

@@ -1,41 +1,26 @@
-//! What a test needs of the machine. Where it is missing the test says so and returns, unless
-//! `GATETAP_REQUIRE_LIVE=1` makes that a failure.
+//! What live tests need of the machine (`xtask::requirement` says what happens without).
 
 use super::attempt;
 use super::tap::gatetap;
-use std::path::Path;
+use xtask::requirement::{met, program};
 
 /// Everything that it takes to run the tap.
 pub(crate) fn require_live() -> bool {
-    met(has_nginx().and_then(|()| is_root()).and_then(|()| can_load_probes()))
+    met(has_nginx().and_then(|()| is_root()).and_then(|()| can_load_probes())).is_some()
 }
 
 /// A gateway to send traffic through.
 pub(crate) fn require_nginx() -> bool {
-    met(has_nginx())
+    met(has_nginx()).is_some()
 }
 
 /// The right to look at BPF objects.
 pub(crate) fn require_root() -> bool {
-    met(is_root())
-}
-
-fn met(requirement: Result<(), String>) -> bool {
-    let Err(reason) = requirement else {
-        return true;
-    };
-    let required = std::env::var("GATETAP_REQUIRE_LIVE").is_ok_and(|value| value == "1");
-    assert!(!required, "GATETAP_REQUIRE_LIVE=1, but {reason}");
-    eprintln!("skipped: {reason}");
-    false
+    met(is_root()).is_some()
 }
 
 fn has_nginx() -> Result<(), String> {
-    let programs = ["/usr/sbin/nginx", "/usr/bin/wrk"];
-    match programs.into_iter().find(|path| !Path::new(path).exists()) {
-        Some(path) => Err(format!("{path} is not installed: run `cargo xtask setup`")),
-        None => Ok(()),
-    }
+    ["/usr/sbin/nginx", "/usr/bin/wrk"].into_iter().try_for_each(program)
 }
 
 fn is_root() -> Result<(), String> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use xtask::rig::OwnedChild;
 
+use super::content;
 use crate::{interrupt, step};
 
 /// Ports inside the namespace, where nobody else is.
@@ -20,9 +21,12 @@ const LIMIT: Duration = Duration::from_secs(20);
 const BUFFER_KIB: &str = "262144";
 /// Rounds of load at most; each adds tens of megabytes.
 const ROUND_LIMIT: usize = 200;
+/// The files that nginx serves.
+pub(super) const SMALL: &str = "small.json";
+pub(super) const LARGE: &str = "large.bin";
 /// What curl asks for in a round, on a connection that it keeps: small bodies make most of the
 /// exchanges, large ones half of the bytes.
-const LOADS: [(&str, u64); 2] = [("/small.json", 5_000), ("/large.bin", 100)];
+const LOADS: [(&str, u64); 2] = [(SMALL, 5_000), (LARGE, 100)];
 
 /// A network namespace, removed in the end.
 struct Namespace {
@@ -86,7 +90,7 @@ pub(super) fn make(folder: &Path, bytes: u64) -> Result<Capture> {
     for _ in 0..ROUND_LIMIT {
         for (target, count) in LOADS {
             exchanges += count;
-            let targets = format!("{url}{target}?[1-{count}]");
+            let targets = format!("{url}/{target}?[1-{count}]");
             let load = ["curl", "--silent", "--output", "/dev/null", &targets];
             step::run(&mut namespace.command(&load))?;
         }
@@ -127,8 +131,8 @@ fn stop_tcpdump(tcpdump: &mut OwnedChild, folder: &Path) -> Result<()> {
 /// Two bodies, and an nginx in front of another.
 fn write_site(folder: &Path) -> Result<PathBuf> {
     let place = folder.display();
-    fs::write(folder.join("small.json"), json(4 * 1024))?;
-    fs::write(folder.join("large.bin"), bytes(200 * 1024))?;
+    fs::write(folder.join(SMALL), content::json(4 * 1024))?;
+    fs::write(folder.join(LARGE), content::bytes(200 * 1024))?;
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {place}/{kind};"))
         .concat();
@@ -148,36 +152,6 @@ fn write_site(folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A JSON document of exactly that length.
-fn json(length: usize) -> Vec<u8> {
-    let mut text = String::from("[");
-    for number in 0.. {
-        let entry = format!("{{\"id\":{number},\"name\":\"item {number}\",\"in_stock\":true}},");
-        if text.len() + entry.len() + 2 > length {
-            break;
-        }
-        text.push_str(&entry);
-    }
-    text.pop();
-    let padding = length.saturating_sub(text.len() + 1);
-    text.push_str(&" ".repeat(padding));
-    text.push(']');
-    text.into_bytes()
-}
-
-/// Bytes that no text contains, from a fixed generator (xorshift).
-fn bytes(length: usize) -> Vec<u8> {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[0]
-    })
-    .take(length)
-    .collect()
-}
-
 fn size(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
@@ -192,14 +166,4 @@ fn wait_until(what: &str, mut is_there: impl FnMut() -> bool) -> Result<()> {
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_document_is_json_of_the_length_asked_for() {
-        let document = super::json(4096);
-        assert_eq!(document.len(), 4096);
-        assert!(serde_json::from_slice::<serde_json::Value>(&document).is_ok());
-    }
 }

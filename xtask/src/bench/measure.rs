@@ -36,6 +36,17 @@ pub(super) fn run(command: &mut Command) -> Result<Usage> {
     Ok(Usage { wall, cpu, peak_kib: u64::try_from(usage.ru_maxrss)? })
 }
 
+/// The first processor core that this process may use.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub(super) fn a_core() -> Result<String> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let first = list.and_then(|list| list.trim().split([',', '-']).next());
+    Ok(first.context("no Cpus_allowed_list in /proc/self/status")?.to_owned())
+}
+
 /// The run in the middle, by wall time.
 pub(super) fn median(mut runs: Vec<Usage>) -> Option<Usage> {
     runs.sort_by_key(|usage| usage.wall);

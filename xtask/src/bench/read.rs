@@ -8,7 +8,8 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde_json::Value;
 
-use super::capture;
+use super::bodies;
+use super::capture::{self, Capture};
 use super::measure::{self, Usage};
 use crate::packages::{BENCH_PROGRAMS, PROGRAMS_UNDER_TEST};
 use crate::{build, setup, step};
@@ -18,8 +19,10 @@ const FULL_BYTES: u64 = 260_000_000;
 const SHORT_BYTES: u64 = 20_000_000;
 /// Measured too where it is present.
 const TCPFLOW: &str = "/usr/bin/tcpflow";
-/// Body cap of the measured runs: above every body in the capture.
-const BODY_CAP: &str = "1MiB";
+/// Body cap of the measured runs, in bytes: above every body in the capture.
+const BODY_CAP: usize = 1 << 20;
+/// A cap that lies between the two sizes of bodies: one is cut, the other one is not.
+const CUTTING_CAP: usize = 64 << 10;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReadArguments {
@@ -62,14 +65,8 @@ pub(crate) fn run(arguments: &ReadArguments) -> Result<()> {
 
     step::announce("Reading it");
     let runs = if arguments.short { 1 } else { arguments.runs };
-    let ours = read_with_gatetap(&gatetap, &capture.file, folder.path(), runs)?;
-    ensure!(
-        ours.exchanges == Some(capture.exchanges),
-        "gatetap found {:?} of {} exchanges",
-        ours.exchanges,
-        capture.exchanges
-    );
-    let mut rows = vec![ours, read_with_tshark(&capture.file, folder.path(), runs)?];
+    let mut rows = Vec::from(read_with_gatetap(&gatetap, &capture, folder.path(), runs)?);
+    rows.push(read_with_tshark(&capture.file, folder.path(), runs)?);
     if Path::new(TCPFLOW).exists() {
         rows.push(read_with_tcpflow(&capture.file, folder.path(), runs)?);
     }
@@ -77,25 +74,76 @@ pub(crate) fn run(arguments: &ReadArguments) -> Result<()> {
     Ok(())
 }
 
-fn read_with_gatetap(gatetap: &Path, capture: &Path, folder: &Path, runs: u8) -> Result<Row> {
-    let records = folder.join("records.ndjson");
-    let totals = folder.join("totals.json");
-    let mut usages = Vec::new();
+/// On all cores and on one alone, by turns, so that both see the same machine; every record of the
+/// last run of each is compared with what was served, and those of a run that cuts bodies too.
+fn read_with_gatetap(
+    gatetap: &Path,
+    capture: &Capture,
+    folder: &Path,
+    runs: u8,
+) -> Result<[Row; 2]> {
+    let core = measure::a_core()?;
+    let reading = Reading { gatetap, capture, folder };
+    let (mut free, mut pinned) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        // Records are appended.
-        let _ = fs::remove_file(&records);
-        let mut command = Command::new(gatetap);
-        command.arg("read").arg(capture).args(["--body-cap", BODY_CAP, "--no-redact"]);
-        command.args(["--sink", &format!("file:{}", records.display())]);
-        command.arg("--totals-file").arg(&totals);
-        usages.push(measure::run(&mut command)?);
+        free.push(reading.run(Command::new(gatetap), BODY_CAP)?);
+        pinned.push(reading.run(reading.pinned_to(&core), BODY_CAP)?);
     }
-    let totals: Value = serde_json::from_slice(&fs::read(&totals)?)?;
-    let number = |place: &str| totals.pointer(place).and_then(Value::as_u64);
-    ensure!(number("/reassembly/hole_bytes") == Some(0), "bytes were lost: {totals}");
-    ensure!(number("/reassembly/cut_bytes") == Some(0), "bytes were cut: {totals}");
-    let exchanges = number("/exchanges/client").context("no number of exchanges in the totals")?;
-    Ok(Row { name: "gatetap read", usage: middle(usages)?, exchanges: Some(exchanges) })
+    reading.check(BODY_CAP)?;
+    reading.run(Command::new(gatetap), CUTTING_CAP)?;
+    reading.check(CUTTING_CAP)?;
+    let exchanges = Some(capture.exchanges);
+    Ok([
+        Row { name: "gatetap read", usage: middle(free)?, exchanges },
+        Row { name: "the same on one core", usage: middle(pinned)?, exchanges },
+    ])
+}
+
+/// gatetap at work on the capture.
+struct Reading<'a> {
+    gatetap: &'a Path,
+    capture: &'a Capture,
+    folder: &'a Path,
+}
+
+impl Reading<'_> {
+    fn records(&self) -> PathBuf {
+        self.folder.join("records.ndjson")
+    }
+
+    /// Starts the program on one core, all its threads with it.
+    fn pinned_to(&self, core: &str) -> Command {
+        let mut command = Command::new("taskset");
+        command.args(["--cpu-list", core]).arg(self.gatetap);
+        command
+    }
+
+    /// One run; its totals must say that it found all and lost nothing.
+    fn run(&self, mut command: Command, cap: usize) -> Result<Usage> {
+        let totals = self.folder.join("totals.json");
+        // Records are appended.
+        let _ = fs::remove_file(self.records());
+        command.arg("read").arg(&self.capture.file).args(["--body-cap", &cap.to_string()]);
+        command.args(["--no-redact", "--sink", &format!("file:{}", self.records().display())]);
+        command.arg("--totals-file").arg(&totals);
+        let usage = measure::run(&mut command)?;
+        let totals: Value = serde_json::from_slice(&fs::read(&totals)?)?;
+        let number = |place: &str| totals.pointer(place).and_then(Value::as_u64);
+        ensure!(number("/reassembly/hole_bytes") == Some(0), "bytes were lost: {totals}");
+        ensure!(number("/reassembly/cut_bytes") == Some(0), "bytes were cut: {totals}");
+        let (found, asked) = (number("/exchanges/client"), self.capture.exchanges);
+        ensure!(found == Some(asked), "gatetap found {found:?} of {asked} exchanges");
+        Ok(usage)
+    }
+
+    /// Compares the records of the last run with what nginx served.
+    fn check(&self, cap: usize) -> Result<()> {
+        let (count, asked) =
+            (bodies::check(&self.records(), self.folder, cap)?, self.capture.exchanges);
+        ensure!(count == asked, "{count} records of {asked} exchanges");
+        eprintln!("    {count} records with bodies as they were served, cut at {cap} bytes");
+        Ok(())
+    }
 }
 
 /// tshark with the fields of a log line only: it writes no bodies.
@@ -132,19 +180,20 @@ fn middle(usages: Vec<Usage>) -> Result<Usage> {
 fn print_table(rows: &[Row], bytes: u64, runs: u8) {
     println!("\nCapture file of {bytes} bytes, body cap {BODY_CAP}, median of {runs}");
     println!(
-        "{:20} {:>9} {:>9} {:>12} {:>9} {:>9} {:>10}",
-        "", "exchanges", "MB/s", "exchanges/s", "wall s", "cpu s", "peak MiB"
+        "{:20} {:>9} {:>9} {:>12} {:>9} {:>9} {:>12} {:>10}",
+        "", "exchanges", "MB/s", "exchanges/s", "wall s", "cpu s", "MB per cpu s", "peak MiB"
     );
     for Row { name, usage, exchanges } in rows {
-        let seconds = usage.wall.as_secs_f64();
+        let megabytes = bytes as f64 / 1e6;
+        let (seconds, cpu) = (usage.wall.as_secs_f64(), usage.cpu.as_secs_f64());
         let shown = |number: Option<f64>| number.map_or("-".to_owned(), |n| format!("{n:.0}"));
         let exchanges = exchanges.map(|exchanges| exchanges as f64);
         println!(
-            "{name:20} {:>9} {:9.0} {:>12} {seconds:9.2} {:9.2} {:10.1}",
+            "{name:20} {:>9} {:9.0} {:>12} {seconds:9.2} {cpu:9.2} {:12.0} {:10.1}",
             shown(exchanges),
-            bytes as f64 / 1e6 / seconds,
+            megabytes / seconds,
             shown(exchanges.map(|exchanges| exchanges / seconds)),
-            usage.cpu.as_secs_f64(),
+            megabytes / cpu,
             usage.peak_kib as f64 / 1024.0
         );
     }

@@ -58,6 +58,10 @@ fn send(call: &Call, port: u16) -> Result<String> {
         curl.args(["--output", "/dev/null"]).arg(format!("http://127.0.0.1:{port}{path}"));
     }
     let output = curl.stdin(Stdio::null()).output().context("starting curl")?;
+    if !output.status.success() {
+        // Ctrl-C reaches curl as well.
+        interrupt::check()?;
+    }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     ensure!(output.status.success(), "curl failed at {}: {said}", call.what);
     Ok(said)

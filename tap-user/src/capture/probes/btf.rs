@@ -205,6 +205,7 @@ fn word(data: &[u8], place: usize) -> Result<u32, BtfError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use xtask::requirement;
 
     #[test]
     fn garbage_is_an_error() {
@@ -217,10 +218,8 @@ mod tests {
     /// The first members of `sock_common` are fixed by the socket API since Linux 2.6.
     #[test]
     fn finds_members_of_the_running_kernel() {
-        let Ok(btf) = Btf::kernel() else {
-            eprintln!("skipped: {KERNEL_BTF} is not readable here");
-            return;
-        };
+        let unreadable = |error: BtfError| format!("{KERNEL_BTF} cannot be used: {error}");
+        let Some(btf) = requirement::met(Btf::kernel().map_err(unreadable)) else { return };
         assert_eq!(btf.offset("sock", "__sk_common.skc_daddr").unwrap(), 0);
         assert_eq!(btf.offset("sock", "__sk_common.skc_rcv_saddr").unwrap(), 4);
         assert!(matches!(btf.offset("sock", "no_such"), Err(BtfError::Missing(_))));

@@ -141,6 +141,12 @@ impl<'a> ShownBody<'a> {
         self.bytes
     }
 
+    /// Whether what is here may be shorter than the message for no other reason than that the tap
+    /// lost something: bytes, or the memory to keep them.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.body.lost != 0 || self.body.memory_limited
+    }
+
     /// Whether it is known that there is no content at all.
     pub(super) fn is_empty(&self) -> bool {
         self.body.bytes.is_empty() && self.body.length == Some(0)

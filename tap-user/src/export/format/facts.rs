@@ -2,9 +2,10 @@
 //! of a native record, under the one key `tap` in the formats of others.
 
 use super::body::ShownBody;
-use crate::export::json::{Object, Shown};
+use crate::export::json::Object;
 use crate::gateway::{CorrelationSource, Observation};
 use crate::http::{Anomalies, Exchange, Framing, Outcome, Switch};
+use crate::segment::address_text;
 use crate::segment::{ClosedBy, Connection, Leg, Listener, Time};
 use std::net::SocketAddr;
 
@@ -49,7 +50,8 @@ pub(super) fn write_outcome(object: &mut Object<'_>, exchange: &Exchange) {
             object.field("closed_by", closer_name(close.by));
             object.flag("reset", close.reset);
         }
-        Outcome::Complete | Outcome::Ongoing | Outcome::Malformed | Outcome::Abandoned => {}
+        Outcome::Abandoned(cause) => object.field("abandoned_cause", cause.name()),
+        Outcome::Complete | Outcome::Ongoing | Outcome::Malformed => {}
     }
     object.optional("switch", exchange.switch.map(switch_name));
 }
@@ -61,7 +63,7 @@ fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Closed(_) => "closed",
         Outcome::Lost(_) => "lost",
         Outcome::Malformed => "malformed",
-        Outcome::Abandoned => "abandoned",
+        Outcome::Abandoned(_) => "abandoned",
     }
 }
 
@@ -146,7 +148,7 @@ fn write_owner(object: &mut Object<'_>, connection: &Connection) {
 
 fn write_address(object: &mut Object<'_>, key: &'static str, address: SocketAddr) {
     object.object(key, |object| {
-        object.field("address", Shown(address.ip()));
+        object.field("address", address_text(address.ip()).as_str());
         object.field("port", address.port());
     });
 }

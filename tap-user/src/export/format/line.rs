@@ -9,7 +9,7 @@
 use super::facts;
 use crate::gateway::Observation;
 use crate::http::{Body, Outcome, Request, Response};
-use crate::segment::{ClosedBy, Leg};
+use crate::segment::{Abandonment, ClosedBy, Leg};
 use std::fmt::Write;
 
 /// ANSI escape sequences, or nothing.
@@ -138,7 +138,14 @@ fn why(observation: &Observation) -> &'static str {
         },
         Outcome::Lost(_) => "bytes were lost",
         Outcome::Malformed => "not HTTP/1",
-        Outcome::Abandoned => "the tap stopped",
+        Outcome::Abandoned(cause) => match cause {
+            Abandonment::CaptureEnded => "the capture ended",
+            Abandonment::Idle => "connection silent for long",
+            Abandonment::Evicted => "too many connections to watch",
+            Abandonment::Replaced => "end of connection not seen",
+            Abandonment::TooManyPending => "too many requests without response",
+            Abandonment::Switched => "connection left HTTP/1",
+        },
     }
 }
 

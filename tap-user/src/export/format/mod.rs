@@ -1,31 +1,50 @@
 //! Record formats: an observation in, the bytes of one record out. One file per format; what
-//! formats share stands in `body`, `facts`, `pairs`, `tap` and `url`. `docs/record.md` tells every key.
+//! formats share stands in `body`, `facts`, `joined`, `message`, `pairs`, `tap` and `url`. `docs/record.md` tells every key.
 
 mod body;
 mod facts;
 mod indented;
+mod joined;
 mod kong;
 mod line;
+mod message;
 mod native;
 mod pairs;
+mod runscope;
 mod tap;
 mod tcp_body_log;
+mod traceable;
 mod url;
 
 use crate::gateway::Observation;
+use crate::http::{Exchange, Outcome};
 use crate::segment::Leg;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use traceable::Marks;
 
 /// What a record looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 pub enum Format {
     /// Everything that gatetap knows, both legs.
     Native,
     /// The record of Kong's `tcp-log` plugin with bodies.
     Kong,
-    /// The record of the `tcp-body-log` plugin (that is Runscope's message).
+    /// The record of the `tcp-body-log` plugin (that is Runscope's message), with its id and with
+    /// what gatetap has to say of it.
     TcpBodyLog,
+    /// The same with the plugin's own keys only.
+    TcpBodyLogStrict,
+    /// The message of Kong's former `runscope` plugin, with its id.
+    Runscope,
+    /// What Traceable's agents take.
+    Traceable,
+    /// The same, bodies marked that are not there as a whole.
+    TraceableMarked,
     /// A line for people.
     Line,
     /// The same in colours.
@@ -36,13 +55,25 @@ pub enum Format {
 
 impl Format {
     /// The formats for programs: one JSON object a record.
-    pub const RECORDS: [Self; 3] = [Self::Native, Self::Kong, Self::TcpBodyLog];
-
-    /// All formats.
-    pub const ALL: [Self; 6] = [
+    pub const RECORDS: [Self; 7] = [
         Self::Native,
         Self::Kong,
         Self::TcpBodyLog,
+        Self::TcpBodyLogStrict,
+        Self::Runscope,
+        Self::Traceable,
+        Self::TraceableMarked,
+    ];
+
+    /// All formats.
+    pub const ALL: [Self; 10] = [
+        Self::Native,
+        Self::Kong,
+        Self::TcpBodyLog,
+        Self::TcpBodyLogStrict,
+        Self::Runscope,
+        Self::Traceable,
+        Self::TraceableMarked,
         Self::Line,
         Self::ColouredLine,
         Self::Indented,
@@ -55,6 +86,10 @@ impl Format {
             Self::Native => "native",
             Self::Kong => "kong",
             Self::TcpBodyLog => "tcp-body-log",
+            Self::TcpBodyLogStrict => "tcp-body-log-strict",
+            Self::Runscope => "runscope",
+            Self::Traceable => "traceable",
+            Self::TraceableMarked => "traceable-marked",
             Self::Line => "line",
             Self::ColouredLine => "coloured-line",
             Self::Indented => "indented",
@@ -67,7 +102,33 @@ impl Format {
     pub fn carries(self, leg: Leg) -> bool {
         match self {
             Self::Native | Self::Line | Self::ColouredLine | Self::Indented => true,
-            Self::Kong | Self::TcpBodyLog => leg == Leg::Client,
+            Self::Kong
+            | Self::TcpBodyLog
+            | Self::TcpBodyLogStrict
+            | Self::Runscope
+            | Self::Traceable
+            | Self::TraceableMarked => leg == Leg::Client,
+        }
+    }
+
+    /// Whether there is a record of that exchange in this format.
+    pub(super) fn room_for(self, exchange: &Exchange) -> Room {
+        let can_say_so = matches!(
+            self,
+            Self::Native
+                | Self::Kong
+                | Self::TcpBodyLog
+                | Self::Line
+                | Self::ColouredLine
+                | Self::Indented
+        );
+        let needs_request = matches!(self, Self::Traceable | Self::TraceableMarked);
+        if exchange.outcome == Outcome::Ongoing && !can_say_so {
+            Room::AtItsEnd
+        } else if exchange.request.is_none() && needs_request {
+            Room::Never
+        } else {
+            Room::Now
         }
     }
 
@@ -75,7 +136,7 @@ impl Format {
     #[must_use]
     pub fn terminator(self) -> &'static [u8] {
         match self {
-            Self::TcpBodyLog => b"\r\n",
+            Self::TcpBodyLog | Self::TcpBodyLogStrict => b"\r\n",
             _ => b"\n",
         }
     }
@@ -87,12 +148,29 @@ impl Format {
             Self::Native => native::write(observation, out),
             Self::Kong => kong::write(observation, out),
             Self::TcpBodyLog => tcp_body_log::write(observation, out),
+            Self::TcpBodyLogStrict => tcp_body_log::write_strict(observation, out),
+            Self::Runscope => runscope::write(observation, out),
+            Self::Traceable => traceable::write(observation, Marks::None, out),
+            Self::TraceableMarked => {
+                traceable::write(observation, Marks::Truncated, out);
+            }
             Self::Line => line::write(observation, false, out),
             Self::ColouredLine => line::write(observation, true, out),
             Self::Indented => indented::write(observation, out),
         }
         out.extend_from_slice(self.terminator());
     }
+}
+
+/// Whether a format has room for an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It has.
+    Now,
+    /// Only when it has ended: nothing in the record could say that it comes again.
+    AtItsEnd,
+    /// Its request was not seen, and a record is nothing without one.
+    Never,
 }
 
 impl fmt::Display for Format {
@@ -103,7 +181,10 @@ impl fmt::Display for Format {
 
 /// The name of a format is none of those there are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("format \"{0}\" is unknown: use native, kong, tcp-body-log, line or indented")]
+#[error(
+    "format \"{0}\" is unknown: use native, kong, tcp-body-log, tcp-body-log-strict, runscope, \
+     traceable, traceable-marked, line or indented"
+)]
 pub struct UnknownFormat(String);
 
 impl FromStr for Format {

@@ -22,14 +22,17 @@ pub(super) fn query(uri: &[u8]) -> &[u8] {
 }
 
 /// Authority and the rest of a target in absolute form (RFC 9112, section 3.2.2).
-fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = target.iter().position(|&byte| matches!(byte, b':' | b'/' | b'?'))?;
     let after_scheme = target.get(colon..)?.strip_prefix(b"://")?;
     let end = after_scheme.iter().position(|&byte| matches!(byte, b'/' | b'?'));
     after_scheme.split_at_checked(end.unwrap_or(after_scheme.len()))
 }
 
-/// `scheme://host:port` and the URI. The scheme is `http`: other connections are not read yet.
+/// What the connection speaks: connections with TLS are not read yet.
+pub(super) const SCHEME: &str = "http";
+
+/// `scheme://host:port` and the URI.
 pub(super) struct Url<'a> {
     host: Host<'a>,
     port: u16,
@@ -49,7 +52,8 @@ impl<'a> Url<'a> {
 impl Value for Url<'_> {
     fn write(self, out: &mut Vec<u8>) {
         quoted(out, |out| {
-            out.extend_from_slice(b"http://");
+            out.extend_from_slice(SCHEME.as_bytes());
+            out.extend_from_slice(b"://");
             self.host.write(out);
             // Writing to a vector cannot fail.
             let _ = write!(out, ":{}", self.port);

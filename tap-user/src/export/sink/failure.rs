@@ -19,10 +19,23 @@ pub(in crate::export) enum Failure {
     /// The kernel takes no more bytes.
     #[error("cannot write: {0}")]
     Write(io::Error),
+    /// The peer cannot be trusted, or does not speak TLS.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The exchange with an HTTP receiver broke off.
+    #[error("the receiver did not answer in full: {0}")]
+    Http(String),
     /// An HTTP status that is not a success.
     #[error("the receiver answered with status {0}")]
-    #[allow(dead_code, reason = "for receivers that answer")]
     Status(u16),
+    /// An HTTP status that wrong settings lead to.
+    #[error("the receiver refuses (status {status}): check {check}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// What to look at.
+        check: &'static str,
+    },
     /// The sink itself failed: a defect of gatetap.
     #[error("the attempt ended abnormally")]
     Aborted,
@@ -35,6 +48,8 @@ pub(in crate::export) enum FailureKind {
     Timeout,
     Closed,
     Write,
+    Tls,
+    Reply,
     TooManyRequests,
     ClientError,
     ServerError,
@@ -43,11 +58,13 @@ pub(in crate::export) enum FailureKind {
 }
 
 impl FailureKind {
-    pub(in crate::export) const ALL: [Self; 9] = [
+    pub(in crate::export) const ALL: [Self; 11] = [
         Self::Connect,
         Self::Timeout,
         Self::Closed,
         Self::Write,
+        Self::Tls,
+        Self::Reply,
         Self::TooManyRequests,
         Self::ClientError,
         Self::ServerError,
@@ -71,6 +88,8 @@ impl FailureKind {
             Self::Timeout => "timeout",
             Self::Closed => "closed",
             Self::Write => "write",
+            Self::Tls => "tls",
+            Self::Reply => "reply",
             Self::TooManyRequests => "status_429",
             Self::ClientError => "status_4xx",
             Self::ServerError => "status_5xx",
@@ -87,7 +106,9 @@ impl Failure {
             Self::Timeout(_) => FailureKind::Timeout,
             Self::Closed => FailureKind::Closed,
             Self::Write(_) => FailureKind::Write,
-            Self::Status(status) => FailureKind::of_status(*status),
+            Self::Tls(_) => FailureKind::Tls,
+            Self::Http(_) => FailureKind::Reply,
+            Self::Status(status) | Self::Refused { status, .. } => FailureKind::of_status(*status),
             Self::Aborted => FailureKind::Aborted,
         }
     }
@@ -98,8 +119,10 @@ impl Failure {
 pub(in crate::export) enum Rejection {
     /// An HTTP status that will not change.
     #[error("the receiver answered with status {0}")]
-    #[allow(dead_code, reason = "for receivers that answer")]
     Status(u16),
+    /// The receiver took the request, and says that it did not take this record.
+    #[error("the receiver does not take it (error code {0})")]
+    Item(i64),
 }
 
 impl Rejection {
@@ -108,6 +131,7 @@ impl Rejection {
     pub(in crate::export) fn kind(&self) -> &'static str {
         match self {
             Self::Status(status) => FailureKind::of_status(*status).name(),
+            Self::Item(_) => "item",
         }
     }
 }

@@ -8,23 +8,35 @@ mod descriptor;
 mod driver;
 mod failure;
 mod file;
+mod http;
 mod queue;
 mod retry;
+mod room;
+mod runscope;
 mod specification;
 mod stdout;
 mod tcp;
+mod traceable;
 mod window;
 
 pub(super) use failure::{Failure, FailureKind, Rejection};
-pub use retry::Retry;
-pub use specification::{InvalidSink, SinkSpecification, Target};
+pub use file::FileSettings;
+pub use http::Milliseconds;
+pub use retry::{Retry, RetrySettings};
+pub use runscope::RunscopeSettings;
+pub use specification::{Destination, SinkSettings, SinkSpecification};
+pub use stdout::StdoutSettings;
+pub use tcp::TcpSettings;
+pub use traceable::TraceableSettings;
 
 use super::format::Format;
 use super::record::Record;
 use super::totals::{Counters, SinkTotals};
+use crate::document::Problem;
 use driver::Driver;
 use file::FileSink;
 use queue::{Intake, MemoryBacklog};
+use runscope::RunscopeSink;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +47,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use traceable::TraceableSink;
+
+/// Requests under way at once of a sink over HTTP.
+const HTTP_CONCURRENCY: usize = 4;
 
 /// Why an exporter cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +66,9 @@ pub enum StartError {
     /// Standard output is closed.
     #[error("cannot write records to standard output: {0}")]
     Stdout(io::Error),
+    /// A sink cannot work with its settings.
+    #[error(transparent)]
+    Settings(#[from] Problem),
 }
 
 /// The capture thread's end of a sink.
@@ -84,18 +103,13 @@ impl RunningSink {
         runtime: &Handle,
         specification: SinkSpecification,
     ) -> Result<Self, StartError> {
-        let SinkSpecification { target, format, queue_bytes } = specification;
-        let counters = Arc::new(Counters::new(target.to_string()));
+        let SinkSpecification { name, destination, format, queue_bytes, retry } = specification;
+        let counters = Arc::new(Counters::new(name));
         let (intake, backlog) = queue::queue(queue_bytes, Arc::clone(&counters));
         let (end, ending) = watch::channel(None);
-        let beginning = Beginning {
-            runtime,
-            backlog,
-            retry: Retry::default(),
-            counters: Arc::clone(&counters),
-            end: ending,
-        };
-        let task = start_task(beginning, target)?;
+        let beginning =
+            Beginning { runtime, backlog, retry, counters: Arc::clone(&counters), end: ending };
+        let task = start_task(beginning, destination)?;
         Ok(Self { format, intake, counters, end, task })
     }
 
@@ -105,6 +119,11 @@ impl RunningSink {
 
     pub(super) fn totals(&self) -> SinkTotals {
         self.counters.totals()
+    }
+
+    /// An exchange came of which its format has nothing to show.
+    pub(super) fn leave_out(&self) {
+        self.counters.left_out();
     }
 
     /// Queues a record if there is room.
@@ -124,15 +143,25 @@ impl RunningSink {
     }
 }
 
-fn start_task(beginning: Beginning<'_>, target: Target) -> Result<JoinHandle<()>, StartError> {
-    Ok(match target {
-        Target::Stdout => beginning.run(StdoutSink::new().map_err(StartError::Stdout)?),
-        Target::File { path } => {
+fn start_task(
+    beginning: Beginning<'_>,
+    destination: Destination,
+) -> Result<JoinHandle<()>, StartError> {
+    Ok(match destination {
+        Destination::Stdout(_) => beginning.run(StdoutSink::new().map_err(StartError::Stdout)?),
+        Destination::File(FileSettings { path }) => {
             beginning.run(FileSink::new(&path).map_err(|source| StartError::File { path, source })?)
         }
-        Target::Tcp { host, port, timeout } => {
+        Destination::Tcp(settings) => {
             let counters = Arc::clone(&beginning.counters);
-            beginning.run(TcpSink::new(host, port, timeout, counters))
+            beginning.run(TcpSink::new(settings, counters))
+        }
+        Destination::Runscope(settings) => {
+            let counters = Arc::clone(&beginning.counters);
+            beginning.run(RunscopeSink::new(&settings, HTTP_CONCURRENCY, counters)?)
+        }
+        Destination::Traceable(settings) => {
+            beginning.run(TraceableSink::new(&settings, HTTP_CONCURRENCY)?)
         }
     })
 }

@@ -3,37 +3,36 @@
 
 use super::attempt::BatchLimits;
 use super::backlog::Backlog;
+use super::room::Room;
 use crate::export::record::Record;
 use crate::export::totals::Counters;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 /// After the first record came, that long more may come before a batch is taken: so the capture
 /// thread wakes the sink's task at most once in this time, not once per record.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// How often a source that waits looks whether a queue has room.
-const ROOM_INTERVAL: Duration = Duration::from_millis(1);
-
-/// Bytes that a source that waits lets queue up at most: more would cost memory and gain nothing.
-const WAITING_LIMIT: u64 = 8 << 20;
+/// Bytes that a source that waits lets queue up at most: more would cost memory, and records that
+/// have left the processor's cache before they are written.
+const WAITING_LIMIT: u64 = 4 << 20;
 
 /// Both ends of a queue that holds at most `limit` bytes, those included that are being delivered.
 pub(super) fn queue(limit: u64, counters: Arc<Counters>) -> (Intake, MemoryBacklog) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let held = Arc::new(AtomicU64::new(0));
+    let room = Arc::new(Room::default());
     let intake = Intake {
         limit,
         sender,
-        held: Arc::clone(&held),
+        room: Arc::clone(&room),
         full: false,
         counters: Arc::clone(&counters),
     };
-    let backlog = MemoryBacklog { receiver, first: None, taken: VecDeque::new(), held, counters };
+    let backlog = MemoryBacklog { receiver, first: None, taken: VecDeque::new(), room, counters };
     (intake, backlog)
 }
 
@@ -44,7 +43,7 @@ pub(super) struct Intake {
     sender: mpsc::UnboundedSender<Record>,
     /// Bytes in memory. Only this end adds to them, so between a look and an addition there can
     /// only become more room.
-    held: Arc<AtomicU64>,
+    room: Arc<Room>,
     /// Records were dropped, and the queue has not been half empty since: one warning is enough.
     full: bool,
     counters: Arc<Counters>,
@@ -65,7 +64,7 @@ impl Intake {
             if self.sender.is_closed() {
                 break;
             }
-            std::thread::sleep(ROOM_INTERVAL);
+            self.room.wait(|| self.has_room_for(record));
         }
         if self.held_bytes() == 0 {
             self.push(record);
@@ -91,12 +90,12 @@ impl Intake {
     }
 
     fn held_bytes(&self) -> u64 {
-        self.held.load(Ordering::Relaxed)
+        self.room.held()
     }
 
     fn push(&self, record: &Record) {
         self.counters.queued(record.length());
-        self.held.fetch_add(record.length(), Ordering::Relaxed);
+        self.room.add(record.length());
         if self.sender.send(record.clone()).is_err() {
             // Only if the sink's task is gone, that is, its runtime.
             self.counters.dropped_at_shutdown(record.length());
@@ -112,7 +111,7 @@ pub(super) struct MemoryBacklog {
     first: Option<Record>,
     /// Lengths of the records that are taken and not released, in order.
     taken: VecDeque<u64>,
-    held: Arc<AtomicU64>,
+    room: Arc<Room>,
     counters: Arc<Counters>,
 }
 
@@ -120,7 +119,7 @@ impl MemoryBacklog {
     /// Whether more may come for which it is worth waiting.
     fn is_short_of(&self, limits: BatchLimits) -> bool {
         self.receiver.len().saturating_add(1) < limits.records
-            && self.held.load(Ordering::Relaxed) < limits.bytes as u64
+            && self.room.held() < limits.bytes as u64
             && !self.receiver.is_closed()
     }
 
@@ -151,14 +150,15 @@ impl Backlog for MemoryBacklog {
             self.first = Some(self.receiver.recv().await?);
         }
         if self.is_short_of(limits) {
-            sleep(LINGER).await;
+            // Over before, if there is enough for a batch or the source waits.
+            let _ = timeout(LINGER, self.room.plenty()).await;
         }
         Some(self.batch(limits))
     }
 
     fn release(&mut self, count: usize) {
         let bytes = self.taken.drain(..count.min(self.taken.len())).sum();
-        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.room.release(bytes);
     }
 
     fn give_up(mut self, unfinished: Vec<Record>) {

@@ -1,5 +1,9 @@
 //! How long to wait after a failure.
 
+use crate::document::Problem;
+use crate::units::Period;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
@@ -7,7 +11,37 @@ use std::time::Duration;
 /// again after this time all the same.
 const LONGEST_REQUESTED_WAIT: Duration = Duration::from_secs(5 * 60);
 
-/// Settings of the waits between attempts.
+/// How long to wait after a failed attempt: at random between half of the wait and all of it, and
+/// at least what the receiver asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrySettings {
+    /// Wait after the first failure; doubled by each further one.
+    pub first_wait: Period,
+    /// Longest wait.
+    pub longest_wait: Period,
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        let Retry { first_wait, longest_wait } = Retry::default();
+        Self { first_wait: Period(first_wait), longest_wait: Period(longest_wait) }
+    }
+}
+
+impl RetrySettings {
+    /// Checks whether the waits fit each other.
+    pub(super) fn resolve(self) -> Result<Retry, Problem> {
+        let Self { first_wait, longest_wait } = self;
+        if longest_wait < first_wait {
+            let message = format!("{longest_wait} is below first_wait; use at least {first_wait}");
+            return Err(Problem::at("longest_wait", message));
+        }
+        Ok(Retry { first_wait: first_wait.0, longest_wait: longest_wait.0 })
+    }
+}
+
+/// The waits between attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
     /// Wait after the first failure; doubled by each further one.

@@ -55,7 +55,7 @@ fn before_anything_is_told_the_beginning_may_move_to_the_front() {
     let mut wire = Wire::new();
     wire.client(C + 3, S, ACK, "def").client(C, S, ACK, "abc").finish();
     let opened = "0 192.0.2.1:40000 > 192.0.2.2:80 opened None";
-    wire.tells(&[opened, "0 > 0 abc", "0 > 3 def", "0 closed by nobody"]);
+    wire.tells(&[opened, "0 > 0 abc", "0 > 3 def", "0 abandoned: capture_ended"]);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_missed_handshake_reply_is_made_up_for() {
         "0 > 0 ask",
         "0 < 0 2 packet_missing",
         "0 < 2 ly",
-        "0 closed by nobody",
+        "0 abandoned: capture_ended",
     ]);
 }
 
@@ -86,7 +86,7 @@ fn one_direction_alone_is_told_as_well() {
         "0 192.0.2.1:40000 > 192.0.2.2:80 opened Some(1)",
         "0 > 0 ask",
         "0 > ended",
-        "0 closed by nobody",
+        "0 abandoned: capture_ended",
     ]);
 }
 
@@ -250,7 +250,7 @@ fn ports_are_used_again_though_the_end_was_missed() {
     wire.client(C + 9000, 0, SYN, "").tells(&[]);
     wire.server(S + 9000, C + 9001, SYN_ACK, "").client(C + 9001, S + 9001, ACK, "new");
     wire.tells(&[
-        "0 closed by nobody",
+        "0 abandoned: replaced",
         "1 192.0.2.1:40000 > 192.0.2.2:80 opened Some(5)",
         "1 > 0 new",
     ]);
@@ -289,7 +289,7 @@ fn too_many_connections_push_out_the_closed_and_then_the_oldest() {
     wire.handshake().tells(&["2 192.0.2.1:40002 > 192.0.2.2:80 opened Some(1008)"]);
     assert_eq!(wire.counters().evictions, 0);
     wire.client.set_port(40_003);
-    wire.client(C, 0, SYN, "").tells(&["0 closed by nobody"]);
+    wire.client(C, 0, SYN, "").tells(&["0 abandoned: evicted"]);
     assert_eq!(wire.counters().evictions, 1);
 }
 
@@ -298,17 +298,22 @@ fn silent_connections_are_given_up() {
     let mut wire = Wire::with(FlowLimits { idle_ns: 10 * MILLISECOND, ..FlowLimits::default() });
     wire.handshake().told.clear();
     wire.wait(9).tells(&[]);
-    wire.wait(1).tells(&["0 closed by nobody"]);
+    wire.wait(1).tells(&["0 abandoned: idle"]);
     assert_eq!(wire.counters().idle, 1);
 }
 
 #[test]
-fn the_end_of_the_file_closes_all_in_their_order() {
+fn the_end_of_the_file_abandons_all_in_their_order() {
     let mut wire = Wire::open();
     wire.client(C + 2, S + 1, ACK, "b").client.set_port(30_000);
     wire.handshake().told.clear();
     wire.finish();
-    wire.tells(&["0 > 0 1 packet_missing", "0 > 1 b", "0 closed by nobody", "1 closed by nobody"]);
+    wire.tells(&[
+        "0 > 0 1 packet_missing",
+        "0 > 1 b",
+        "0 abandoned: capture_ended",
+        "1 abandoned: capture_ended",
+    ]);
 }
 
 #[test]
@@ -336,7 +341,7 @@ fn a_syn_alone_takes_nothing_from_a_connection_joined_in_the_middle() {
     let mut wire = Wire::new();
     wire.server(S + 3, 0, NONE, "body").server(S + 9000, 0, SYN, "").finish();
     let opened = "0 192.0.2.1:40000 > 192.0.2.2:80 opened None";
-    wire.tells(&[opened, "0 < 0 body", "0 closed by nobody"]);
+    wire.tells(&[opened, "0 < 0 body", "0 abandoned: capture_ended"]);
 }
 
 #[test]

@@ -166,6 +166,7 @@ fn written(serial: u64, happening: &Happening<'_>) -> String {
         }
         Happening::Conflict(direction) => write!(line, "{} conflict", arrow(*direction)),
         Happening::Ended(direction, _) => write!(line, "{} ended", arrow(*direction)),
+        Happening::Abandoned(cause, _) => write!(line, "abandoned: {}", cause.name()),
         Happening::Closed(close, _) => {
             let by = match close.by {
                 ClosedBy::Client => "client",

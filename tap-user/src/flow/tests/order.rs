@@ -240,6 +240,6 @@ fn all_connections_hold_back_no_more_than_their_limit() {
 fn bytes_far_outside_of_any_window_are_dropped() {
     let mut wire = Wire::open();
     wire.client(C + 1 + (1 << 30) + 1, S + 1, ACK, "x").finish();
-    wire.tells(&["0 closed by nobody"]);
+    wire.tells(&["0 abandoned: capture_ended"]);
     assert_eq!(wire.counters().implausible, 1);
 }

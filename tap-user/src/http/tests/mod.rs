@@ -1,7 +1,7 @@
 //! The observer as a whole: written conversations in, exchanges out.
 
 use super::*;
-use crate::segment::{Close, ClosedBy, Content, Direction, GapCause, Segment, Time};
+use crate::segment::{Abandonment, Close, ClosedBy, Content, Direction, GapCause, Segment, Time};
 use Direction::{ToClient, ToServer};
 
 mod gaps;
@@ -335,14 +335,14 @@ fn old_exchanges_are_shown_once_before_their_end() {
 fn abandoned_exchanges_say_so() {
     let mut talk = Talk::new();
     talk.client(GET);
-    talk.observer.handle_abandon(time(5));
+    talk.observer.handle_abandon(Abandonment::Idle, time(5));
     talk.drain();
-    assert_eq!(talk.only().outcome, Outcome::Abandoned);
+    assert_eq!(talk.only().outcome, Outcome::Abandoned(Abandonment::Idle));
 
     let mut talk = Talk::with(Limits { pending_requests: 2, ..Limits::default() }, false);
     talk.client(GET).client(GET).client(GET);
     let outcomes: Vec<_> = talk.taken().iter().map(|exchange| exchange.outcome).collect();
-    assert_eq!(outcomes, [Outcome::Abandoned; 3]);
+    assert_eq!(outcomes, [Outcome::Abandoned(Abandonment::TooManyPending); 3]);
     assert_eq!(talk.server(OK2).taken(), []);
     assert_eq!(talk.budget.used(), 0);
 }

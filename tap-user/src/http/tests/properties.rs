@@ -292,7 +292,7 @@ proptest! {
                 observe(&mut observer, direction, offset, Content::Bytes(call.as_bytes()), true);
             }
         }
-        observer.handle_abandon(time(1));
+        observer.handle_abandon(Abandonment::CaptureEnded, time(1));
         for exchange in all(&mut observer) {
             let (Some(request), Some(response)) = (&exchange.request, &exchange.response) else { continue };
             prop_assert_eq!(request.headers.get("number"), response.headers.get("number"), "{:?}", exchange);

@@ -66,7 +66,10 @@ impl Filter {
     /// The settings cannot be.
     pub fn new(settings: &FilterSettings) -> Result<Self, InvalidFilter> {
         let conditions = |key, settings: &[ConditionSettings]| {
-            settings.iter().map(|condition| Condition::new(key, condition)).collect()
+            settings
+                .iter()
+                .map(|condition| Condition::new(key, condition))
+                .collect::<Result<_, _>>()
         };
         Ok(Self {
             include: conditions("include", &settings.include)?,

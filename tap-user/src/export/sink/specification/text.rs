@@ -1,69 +1,54 @@
-//! Sinks as they are written on the command line.
+//! Sinks as they are written on the command line: `NAME:PLACE,key=value,…`, where keys are those
+//! of YAML, of the sink or of its destination, with dots to inner ones (`rotate.size=1GiB`). A
+//! value with a comma needs the YAML form; a list is a key given several times.
 
-use super::error::{InvalidSink, MISSING_PORT};
-use super::quantity::Size;
-use super::{Settings, SinkSpecification};
+use super::destination::{KINDS, Kind, text_forms};
+use super::settings::SinkSettings;
+use crate::document::{Node, Problem, keys_of, read, unknown_key};
 use std::str::FromStr;
 
-impl FromStr for SinkSpecification {
-    type Err = InvalidSink;
+/// Short names of keys on the command line.
+const SHORT_NAMES: [(&str, &str); 1] = [("queue", "queue_bytes")];
 
-    /// Reads `stdout`, `file:PATH` or `tcp:HOST:PORT`, each with options appended after commas:
-    /// `format=`, `timeout=` (tcp only) and `queue=`. A path with a comma needs the YAML form.
-    fn from_str(text: &str) -> Result<Self, InvalidSink> {
+impl FromStr for SinkSettings {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
         let mut parts = text.split(',');
-        let mut settings = parse_target(parts.next().unwrap_or_default())?;
-        parts.try_for_each(|option| settings.set(option))?;
-        settings.try_into()
-    }
-}
-
-fn parse_target(text: &str) -> Result<Settings, InvalidSink> {
-    let (sink, place) = text.split_once(':').unwrap_or((text, ""));
-    let mut settings = Settings { sink: sink.to_owned(), ..Settings::default() };
-    match sink {
-        "file" => settings.path = Some(place.into()),
-        "tcp" => {
-            let (host, port) = place.rsplit_once(':').ok_or(MISSING_PORT)?;
-            settings.host = Some(without_brackets(host)?);
-            settings.port = Some(parse_port(port)?);
+        let target = parts.next().unwrap_or_default();
+        let (name, place) = target.split_once(':').unwrap_or((target, ""));
+        let kind = KINDS.into_iter().find(|kind| kind.name == name).ok_or_else(|| {
+            Problem::new(format!("there is no sink `{name}`; use {}", text_forms()))
+        })?;
+        let mut node = Node::empty();
+        node.set_map(kind.name);
+        for (key, value) in (kind.place)(place)? {
+            node.set(&format!("{name}.{key}"), &value)?;
         }
-        _ if text == "stdout" => {}
-        _ => return Err(InvalidSink::Type(text.to_owned())),
-    }
-    Ok(settings)
-}
-
-/// IPv6 addresses stand in brackets, or the port could not be told from them.
-fn without_brackets(host: &str) -> Result<String, InvalidSink> {
-    let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    match inside {
-        Some(address) => Ok(address.to_owned()),
-        None if host.contains(':') => {
-            Err(InvalidSink::value("host", host, "write IPv6 addresses as [::1]"))
-        }
-        None => Ok(host.to_owned()),
+        parts.try_for_each(|option| set(&mut node, kind, option))?;
+        read(&node)
     }
 }
 
-fn parse_port(text: &str) -> Result<u16, InvalidSink> {
-    text.parse()
-        .ok()
-        .filter(|&port| port != 0)
-        .ok_or_else(|| InvalidSink::value("port", text, "use a number from 1 to 65535"))
-}
-
-impl Settings {
-    fn set(&mut self, option: &str) -> Result<(), InvalidSink> {
-        let Some((name, value)) = option.split_once('=') else {
-            return Err(InvalidSink::Option(option.to_owned()));
-        };
-        let repeated = match name {
-            "format" => self.format.replace(value.to_owned()).is_some(),
-            "timeout" => self.timeout.replace(value.to_owned()).is_some(),
-            "queue" => self.queue_bytes.replace(Size::WithUnit(value.to_owned())).is_some(),
-            _ => return Err(InvalidSink::Option(name.to_owned())),
-        };
-        if repeated { Err(InvalidSink::Repeated(name.to_owned())) } else { Ok(()) }
+fn set(node: &mut Node, kind: &Kind, option: &str) -> Result<(), Problem> {
+    let Some((path, value)) = option.split_once('=') else {
+        let message = format!("`{option}` is no option; write key=value (in a value, no comma)");
+        return Err(Problem::new(message));
+    };
+    let key = path.split('.').next().unwrap_or(path);
+    if let Some((_, long)) = SHORT_NAMES.into_iter().find(|&(short, _)| short == path) {
+        return node.set(long, value);
     }
+    if (kind.keys)().contains(&key) {
+        return node.set(&format!("{}.{path}", kind.name), value);
+    }
+    let mut common: Vec<&str> = keys_of::<SinkSettings>().to_vec();
+    common.retain(|key| KINDS.iter().all(|kind| kind.name != *key));
+    if common.contains(&key) {
+        return node.set(path, value);
+    }
+    let mut known = (kind.keys)().to_vec();
+    known.extend(common);
+    known.extend(SHORT_NAMES.map(|(short, _)| short));
+    Err(unknown_key(key, &known))
 }

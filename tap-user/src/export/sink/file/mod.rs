@@ -1,5 +1,9 @@
 //! A file that records are appended to.
 
+pub(super) mod settings;
+
+pub use settings::FileSettings;
+
 use super::attempt::{Attempt, BatchLimits, Sink};
 use super::descriptor::{self, Descriptor};
 use crate::export::record::Record;

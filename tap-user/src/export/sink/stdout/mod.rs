@@ -1,5 +1,9 @@
 //! Standard output.
 
+pub(super) mod settings;
+
+pub use settings::StdoutSettings;
+
 use super::attempt::{Attempt, BatchLimits, Sink};
 use super::descriptor::{self, Descriptor};
 use crate::export::record::Record;

@@ -1,6 +1,10 @@
 //! A collector that takes records on a TCP connection. A record that was not completely written
 //! when a connection ended begins anew on the next one.
 
+pub(super) mod settings;
+
+pub use settings::TcpSettings;
+
 use super::attempt::{Attempt, BatchLimits, Sink};
 use super::failure::Failure;
 use crate::export::record::Record;
@@ -30,7 +34,9 @@ pub(super) struct TcpSink {
 impl TcpSink {
     /// `timeout` bounds connecting, name resolution included, and each wait for the collector
     /// to take more.
-    pub(super) fn new(host: String, port: u16, timeout: Duration, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(settings: TcpSettings, counters: Arc<Counters>) -> Self {
+        let TcpSettings { host, port, timeout } = settings;
+        let (port, timeout) = (port.number(), timeout.0);
         Self { host, port, timeout, counters, stream: Mutex::new(None) }
     }
 

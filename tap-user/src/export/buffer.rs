@@ -1,0 +1,137 @@
+//! Where records are written before they are handed on.
+//!
+//! Large records go on in the very buffer they were written in, which comes back when their last
+//! sink is done with them: so their bytes are neither copied nor written to memory that the kernel
+//! has to clear first. Small ones are copied out: a buffer for each would hold far more than it
+//! carries.
+
+use bytes::Bytes;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes of a record from which its buffer is handed on.
+const LARGE: usize = 32 * 1024;
+/// Buffers that wait to be used again.
+const SPARE_LIMIT: usize = 8;
+/// Largest buffer that is kept, in bytes.
+const KEPT: usize = 1 << 20;
+
+/// The buffer for the next record.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    spare: Spare,
+}
+
+/// Buffers to be used again.
+#[derive(Debug, Clone, Default)]
+struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+
+/// A buffer that is on its way with a record.
+struct Lent {
+    bytes: Vec<u8>,
+    spare: Spare,
+}
+
+impl Buffer {
+    /// The bytes that `write` appends.
+    pub(super) fn record(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        self.bytes.clear();
+        write(&mut self.bytes);
+        let length = self.bytes.len();
+        if length < LARGE || length < self.bytes.capacity() / 2 {
+            let record = Bytes::copy_from_slice(&self.bytes);
+            self.shrink();
+            return record;
+        }
+        let bytes = std::mem::replace(&mut self.bytes, self.spare.take());
+        Bytes::from_owner(Lent { bytes, spare: self.spare.clone() })
+    }
+
+    /// One huge record does not take its memory for ever.
+    fn shrink(&mut self) {
+        if self.bytes.capacity() > KEPT {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+impl Spare {
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, bytes: Vec<u8>) {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes.capacity() <= KEPT && spare.len() < SPARE_LIMIT {
+            spare.push(bytes);
+        }
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.spare.give_back(std::mem::take(&mut self.bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(buffer: &mut Buffer, length: usize, byte: u8) -> Bytes {
+        buffer.record(|out| out.resize(length, byte))
+    }
+
+    #[test]
+    fn records_keep_their_bytes_however_buffers_are_used_again() {
+        let mut buffer = Buffer::default();
+        let mut kept = Vec::new();
+        for round in 0..50_u8 {
+            for length in [1, 100, LARGE - 1, LARGE, 200_000, 2 * KEPT] {
+                kept.push((length, round, record(&mut buffer, length, round)));
+            }
+            kept.drain(..usize::from(round) % 7);
+        }
+        for (length, byte, record) in kept {
+            assert_eq!(record.len(), length);
+            assert!(record.iter().all(|&one| one == byte));
+        }
+    }
+
+    #[test]
+    fn a_large_buffer_comes_back() {
+        let mut buffer = Buffer::default();
+        let first = record(&mut buffer, 200_000, 1);
+        let place = first.as_ptr();
+        drop(first);
+        record(&mut buffer, 200_000, 2);
+        assert_eq!(record(&mut buffer, 200_000, 3).as_ptr(), place);
+    }
+
+    #[test]
+    fn a_small_record_takes_no_large_buffer_with_it() {
+        let mut buffer = Buffer::default();
+        drop((record(&mut buffer, 500_000, 1), record(&mut buffer, 500_000, 1)));
+        for length in [10, LARGE, 200_000] {
+            let before = buffer.bytes.as_ptr();
+            record(&mut buffer, length, 2);
+            assert_eq!(buffer.bytes.as_ptr(), before, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let mut buffer = Buffer::default();
+        drop(Vec::from_iter((0..100).map(|_| record(&mut buffer, 100_000, 1))));
+        assert_eq!(buffer.spare.0.lock().unwrap().len(), SPARE_LIMIT);
+        drop(record(&mut buffer, 3 * KEPT, 1));
+        let spare = buffer.spare.0.lock().unwrap();
+        assert!(spare.iter().all(|spare| spare.capacity() <= KEPT));
+    }
+}

@@ -1,0 +1,167 @@
+//! How a sink's spool is set.
+
+use crate::units::{ByteSize, Period};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Bytes on disk unless set.
+const DEFAULT_BYTES: u64 = 1 << 30;
+/// Fewest bytes: whoever writes less has forgotten the unit.
+const LEAST_BYTES: u64 = 1 << 20;
+/// Time until a record is safe from a power cut unless set.
+const DEFAULT_SYNC: Duration = Duration::from_secs(1);
+/// The quota is in so many segments at least: that is the share which goes at once when the
+/// oldest records have to.
+const SEGMENTS: u64 = 32;
+/// Bounds of a segment in bytes: below, there are too many files; above, too much goes at once.
+const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
+
+/// A folder in which records wait until they are delivered, also over a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Folder of this sink alone; made with mode 0700 if it is not there.
+    pub path: PathBuf,
+    /// Bytes that it may take on disk: at least 1MiB, 1GiB unless set.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub size: Size,
+    /// What goes when it is full: the oldest records, or the newest. Both are counted.
+    #[serde(default)]
+    pub when_full: WhenFull,
+    /// How long a record may be in the kernel only: a power cut costs at most what was recorded
+    /// in this time. 1s unless set. A killed process costs nothing.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub sync: SyncInterval,
+}
+
+/// What goes when a spool is full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// The oldest segment, that is about a thirty-second of the spool at once.
+    #[default]
+    DropOldest,
+    /// The record that finds no room.
+    DropNewest,
+}
+
+/// Bound of a spool in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "ByteSize")]
+pub struct Size(u64);
+
+impl Default for Size {
+    fn default() -> Self {
+        Self(DEFAULT_BYTES)
+    }
+}
+
+impl TryFrom<ByteSize> for Size {
+    type Error = &'static str;
+
+    fn try_from(ByteSize(bytes): ByteSize) -> Result<Self, Self::Error> {
+        let is_enough = bytes >= LEAST_BYTES;
+        is_enough.then_some(Self(bytes)).ok_or("a spool needs at least 1MiB: write 64MiB or 1GiB")
+    }
+}
+
+/// How often a spool is synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(from = "Period")]
+pub struct SyncInterval(pub Duration);
+
+impl Default for SyncInterval {
+    fn default() -> Self {
+        Self(DEFAULT_SYNC)
+    }
+}
+
+impl From<Period> for SyncInterval {
+    fn from(Period(interval): Period) -> Self {
+        Self(interval)
+    }
+}
+
+impl Settings {
+    /// A spool in that folder, all else as it is unless set.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            size: Size::default(),
+            when_full: WhenFull::default(),
+            sync: SyncInterval::default(),
+        }
+    }
+
+    /// The bounds that follow from the size.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits::new(self.size.0, self.when_full)
+    }
+}
+
+/// Bounds of a spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all files together.
+    pub bytes: u64,
+    /// Bytes after which a new segment begins. An entry that is larger has one of its own.
+    pub segment_bytes: u64,
+    /// What goes beyond.
+    pub when_full: WhenFull,
+}
+
+impl Limits {
+    fn new(bytes: u64, when_full: WhenFull) -> Self {
+        let segment_bytes = (bytes / SEGMENTS).clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end());
+        Self { bytes, segment_bytes, when_full }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(yaml: &str) -> Result<Settings, String> {
+        serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_path_is_enough() {
+        let settings = read("path: /var/spool/gatetap/a").unwrap();
+        assert_eq!(settings, Settings::new("/var/spool/gatetap/a".into()));
+        let limits = settings.limits();
+        assert_eq!((limits.bytes, limits.segment_bytes), (1 << 30, 16 << 20));
+        assert_eq!(limits.when_full, WhenFull::DropOldest);
+        assert_eq!(settings.sync, SyncInterval(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn everything_can_be_set() {
+        let settings = read("{path: /x, size: 8MiB, when_full: drop_newest, sync: 100ms}").unwrap();
+        let limits = settings.limits();
+        assert_eq!((limits.bytes, limits.segment_bytes), (8 << 20, 256 << 10));
+        assert_eq!(limits.when_full, WhenFull::DropNewest);
+        assert_eq!(settings.sync, SyncInterval(Duration::from_millis(100)));
+    }
+
+    #[test]
+    fn errors_say_what_is_allowed() {
+        for (yaml, expected) in [
+            ("size: 1GiB", "path"),
+            ("{path: /x, size: 100KiB}", "at least 1MiB"),
+            ("{path: /x, size: much}", "is not a size"),
+            ("{path: /x, when_full: wait}", "drop_newest"),
+            ("{path: /x, sync: 5}", "sync"),
+            ("{path: /x, colour: red}", "colour"),
+        ] {
+            let error = read(yaml).unwrap_err();
+            assert!(error.contains(expected), "{yaml}: {error}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `cargo xtask bench live`: what watching costs the gateway, beside a logger inside it.
+
+mod case;
+mod load;
+mod receiver;
+mod report;
+mod site;
+mod tap;
+mod usage;
+mod wrk;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use self::case::{Bench, Case, Outcome};
+use self::load::{LOADS, Load};
+use self::receiver::Receiver;
+use self::report::Result as LoadResult;
+use self::site::Site;
+use self::usage::BpfStatistics;
+use crate::packages::{LIVE_BENCH_PROGRAMS, PROGRAMS_UNDER_TEST};
+use crate::{build, setup, step};
+
+#[derive(Debug, Args)]
+pub(crate) struct LiveArguments {
+    /// One run of a second each: asserts that nothing is lost, measures nothing worth quoting
+    #[arg(long)]
+    short: bool,
+    /// Only loads whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    load: Option<String>,
+    /// Runs of each case; the median is shown
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
+    runs: u8,
+    /// Seconds of each run
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=120))]
+    seconds: u8,
+    /// Write all figures as JSON into this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Measures and prints the table.
+///
+/// # Errors
+/// When something is missing or fails, or when anything was lost.
+pub(crate) fn run(arguments: &LiveArguments) -> Result<()> {
+    ensure!(setup::is_root(), "the bench loads BPF programs, which needs root");
+    setup::programs(&PROGRAMS_UNDER_TEST)?;
+    setup::programs(&LIVE_BENCH_PROGRAMS)?;
+    let gatetap = build::run()?;
+    raise_file_limit()?;
+
+    let folder = tempfile::Builder::new().prefix("gatetap-bench-").tempdir()?;
+    let receiver = Receiver::start()?;
+    let site = Site::start(receiver.port)?;
+    let seconds = if arguments.short { 1 } else { arguments.seconds };
+    let bench = Bench {
+        gatetap: &gatetap,
+        site: &site,
+        receiver: &receiver,
+        folder: folder.path(),
+        length: Duration::from_secs(seconds.into()),
+    };
+    let runs = if arguments.short { 1 } else { arguments.runs };
+    let results = arguments.loads().map(|load| measure(&bench, load, runs));
+    let results = results.collect::<Result<Vec<_>>>()?;
+    report::print(&results, runs, seconds);
+    if let Some(path) = &arguments.json {
+        fs::write(path, report::json(&results)).with_context(|| path.display().to_string())?;
+    }
+    report::check(&results)
+}
+
+impl LiveArguments {
+    fn loads(&self) -> impl Iterator<Item = &'static Load> {
+        let wanted = self.load.clone().unwrap_or_default();
+        LOADS.iter().filter(move |load| load.name.contains(&wanted))
+    }
+}
+
+/// All cases of one load, interleaved, and one more run that tells what the BPF programs cost:
+/// the kernel's statistics of them are not free.
+fn measure(bench: &Bench<'_>, load: &'static Load, runs: u8) -> Result<LoadResult> {
+    step::announce(load.name);
+    let mut outcomes: [Vec<Outcome>; 4] = Default::default();
+    for _ in 0..runs {
+        for (case, outcomes) in Case::ALL.into_iter().zip(&mut outcomes) {
+            let outcome = bench.run(case, load)?;
+            eprintln!("    {:20} {:9.0} requests/s", case.name(), outcome.measured.per_second);
+            outcomes.push(outcome);
+        }
+    }
+    let statistics = BpfStatistics::enable()?;
+    let with_statistics = bench.run(Case::Watched, load)?;
+    drop(statistics);
+    Ok(LoadResult { load, outcomes, with_statistics })
+}
+
+/// Thousands of connections need as many descriptors, here and in the children.
+fn raise_file_limit() -> Result<()> {
+    let limit = libc::rlimit { rlim_cur: 65_536, rlim_max: 65_536 };
+    // SAFETY: the structure is valid for reading for the length of the call.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    ensure!(set == 0, "limit of open files: {}", std::io::Error::last_os_error());
+    Ok(())
+}
