@@ -56,8 +56,9 @@ impl Counters {
     /// An exchange does not leave.
     pub(super) fn dropped(&self, reason: DropReason) {
         let place = DropReason::ALL.iter().position(|it| *it == reason);
-        let counter = place.and_then(|place| self.dropped.get(place));
-        counter.into_iter().for_each(|counter| drop(counter.fetch_add(1, Relaxed)));
+        if let Some(counter) = place.and_then(|place| self.dropped.get(place)) {
+            counter.fetch_add(1, Relaxed);
+        }
     }
 
     /// The record of an unfinished exchange does not leave.
@@ -68,7 +69,9 @@ impl Counters {
     /// There are such rules.
     pub(super) fn know(&self, rules: impl IntoIterator<Item = Arc<str>>) {
         let mut counts = self.redacted.lock().unwrap_or_else(PoisonError::into_inner);
-        rules.into_iter().for_each(|rule| drop(counts.entry(rule).or_default()));
+        for rule in rules {
+            counts.entry(rule).or_default();
+        }
     }
 
     /// Values were replaced.

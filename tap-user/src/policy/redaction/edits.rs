@@ -28,10 +28,6 @@ impl<'a> Edits<'a> {
         Self { replacement, edits: Vec::new() }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.edits.is_empty()
-    }
-
     /// The same replacement, without any place.
     pub(super) fn another(&self) -> Self {
         Self::new(self.replacement)
