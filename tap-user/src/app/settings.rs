@@ -429,6 +429,39 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_policy_is_valid() {
+        let page = include_str!("../../../docs/settings.md");
+        let (_, section) = page.split_once("## What may leave").unwrap();
+        let example = section.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        let mut key = tempfile::NamedTempFile::new().unwrap();
+        key.write_all(b"0123456789abcdef\n").unwrap();
+        let path = key.path().display().to_string();
+        let file = parse(&example.replace("/etc/gatetap/hash.key", &path)).unwrap();
+        let rules = policy_rules(&file, "Kong-Request-ID", false).unwrap();
+        let names = rules.redaction.rules();
+        for rule in ["header:x-tenant-secret", "json:$..token", "pattern:customer", "form:pin"] {
+            assert!(names.contains(&rule.into()), "{rule}");
+        }
+        assert!(!names.contains(&"query:code".into()));
+        assert!(policy_rules(&file, "", true).unwrap().redaction.rules().is_empty());
+        for (wrong, named) in [("{}", "exactly one"), ("{key_env: NO_SUCH_KEY}", "NO_SUCH_KEY")] {
+            let file = parse(&format!("redaction: {{hash: {wrong}}}")).unwrap();
+            let error = policy_rules(&file, "", false).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    /// Each default name, and no other, is in the documentation.
+    #[test]
+    fn the_default_names_are_documented() {
+        let page = include_str!("../../../docs/settings.md");
+        for rule in Redaction::default().rules() {
+            let name = rule.split_once(':').map_or(&*rule, |(_, name)| name);
+            assert!(page.contains(&format!("`{name}`")), "{rule}");
+        }
+    }
+
+    #[test]
     fn an_error_names_file_line_and_key() {
         let error = parse("body_cap: 1MiB\nbody_cup: 3\n").unwrap_err().to_string();
         assert!(error.contains(":2: body_cup: "), "{error}");
