@@ -16,7 +16,6 @@ use crate::policy::{
     RedactionSettings, Sampling, SamplingSettings,
 };
 use crate::units::{ByteSize, Period};
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use std::io::IsTerminal;
 use std::net::IpAddr;
@@ -271,7 +270,7 @@ fn policy_rules(file: &File, header: &str, everything: bool) -> Result<policy::R
 fn hash_key(settings: &HashKeySettings) -> Result<Vec<u8>, Failure> {
     match settings {
         HashKeySettings { key: Some(key), key_env: None, key_file: None } => {
-            Ok(key.expose_secret().as_bytes().to_vec())
+            Ok(key.expose().to_vec())
         }
         HashKeySettings { key: None, key_env: Some(name), key_file: None } => {
             let key = std::env::var_os(name).map(OsStringExt::into_vec);

@@ -2,13 +2,13 @@
 
 use crate::segment::Time;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 
 const NANOSECONDS_PER_SECOND: u128 = 1_000_000_000;
 
 /// How many records leave at most; those beyond it are dropped and counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimitSettings {
     /// Records a second in the long run, at least 1.

@@ -4,7 +4,7 @@
 use super::status::Statuses;
 use crate::gateway::Observation;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const DEFAULT: &str = "default";
 
 /// How many exchanges leave, by status.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SamplingSettings {
     /// Share of exchanges from 0 (none) to 1 (all), by status (`404`), class (`5xx`), range
@@ -23,7 +23,7 @@ pub struct SamplingSettings {
 }
 
 /// A share from 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Rate(f64);
 
 /// A number is no share.

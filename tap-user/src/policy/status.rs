@@ -1,8 +1,9 @@
 //! Status codes as settings name them.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -79,6 +80,24 @@ impl<'de> Deserialize<'de> for Statuses {
             Written::Text(text) => text,
         };
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for Statuses {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Codes(codes) if codes.start() == codes.end() => {
+                write!(formatter, "{}", codes.start())
+            }
+            Self::Codes(codes) => write!(formatter, "{}-{}", codes.start(), codes.end()),
+            Self::None => formatter.write_str("none"),
+        }
+    }
+}
+
+impl Serialize for Statuses {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -4,12 +4,12 @@ use crate::policy::status::Statuses;
 use crate::units::ByteSize;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 
 /// Which exchanges leave: those that match one entry of `include` (all, if there is none) and none of
 /// `exclude`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FilterSettings {
     /// Only exchanges that match one of these.
@@ -20,7 +20,7 @@ pub struct FilterSettings {
 
 /// All keys that are given must hold; of the values of a key, one. What is asked of a part that was not
 /// seen does not hold.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConditionSettings {
     /// Host that the request asks for, without port: `api.example.com`, `*.example.com`.
@@ -47,7 +47,7 @@ pub struct ConditionSettings {
 }
 
 /// Sizes from `min` to `max`, both included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SizeRange {
     /// The smallest size.
@@ -69,7 +69,7 @@ impl SizeRange {
 }
 
 /// A side of the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LegName {
     /// Connections that the gateway accepted.
@@ -79,7 +79,7 @@ pub enum LegName {
 }
 
 /// A text with `*` (anything but `/`), `**` (anything), `?`, `[a-z]` and `{a,b}`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob(globset::Glob);
 
 impl Glob {
@@ -112,6 +112,12 @@ impl<'de> Deserialize<'de> for Glob {
         Self::new(&text).map_err(|error| {
             serde::de::Error::custom(format!("{error}: write for example *.example.com or /api/**"))
         })
+    }
+}
+
+impl Serialize for Glob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.glob())
     }
 }
 

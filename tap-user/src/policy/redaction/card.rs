@@ -41,7 +41,8 @@ impl Run {
         while let Some(&byte) = text.get(place) {
             let is_digit = byte.is_ascii_digit();
             let next = text.get(place.saturating_add(1));
-            if !is_digit && !(is_separator(byte) && next.is_some_and(u8::is_ascii_digit)) {
+            let joins = is_separator(byte) && next.is_some_and(u8::is_ascii_digit);
+            if !is_digit && !joins {
                 break;
             }
             if is_digit {

@@ -30,7 +30,7 @@ mod tests;
 pub use json::{InvalidPath, JsonPath, TooManySteps};
 pub use pattern::{BuiltIn, InvalidPattern, NamedPattern, PatternSettings};
 pub use replacement::{REDACTED, Replacement, ShortKey};
-pub use settings::{HashKeySettings, InvalidRedaction, NameSettings, RedactionSettings};
+pub use settings::{HashKey, HashKeySettings, InvalidRedaction, NameSettings, RedactionSettings};
 
 use crate::gateway::{Observation, Redacted};
 use crate::http::{Headers, Request};

@@ -4,7 +4,7 @@ use super::card;
 use super::edits::{Edits, Rule};
 use regex::bytes::{Regex, RegexBuilder};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Memory that one expression may take, compiled, in bytes.
@@ -23,7 +23,7 @@ const JSON_WEB_TOKEN: &str =
     r"(?-u)e(?:yJ|yA|yI|w0|wo|wk)[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){0,3}";
 
 /// A pattern: one of those that are built in, or a regular expression with a name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum PatternSettings {
     /// One that is built in.
@@ -33,7 +33,7 @@ pub enum PatternSettings {
 }
 
 /// Patterns that are built in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BuiltIn {
     /// Payment cards: 13 to 19 digits, also in groups, of a known scheme and with the right check digit.
@@ -45,7 +45,7 @@ pub enum BuiltIn {
 }
 
 /// A regular expression with a name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NamedPattern {
     /// Name of the rule, for records and totals: letters, digits, `_` and `-`.
@@ -147,12 +147,13 @@ pub(super) fn cut_word(text: &[u8]) -> Option<Range<usize>> {
             byte(start).is_ascii_digit() && byte(start - 2).is_ascii_digit()
         };
         let before = byte(start - 1);
-        if !is_word(before) && !(before == b' ' && between_digits) {
+        let joins = before == b' ' && between_digits;
+        if !is_word(before) && !joins {
             break;
         }
         start -= 1;
     }
-    (start < text.len()).then(|| start..text.len())
+    (start < text.len()).then_some(start..text.len())
 }
 
 /// Bytes of tokens, in plain and in percent-encoded form, and all of UTF-8 beyond ASCII.

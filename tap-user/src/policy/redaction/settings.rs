@@ -5,14 +5,14 @@ use super::names::NAME_LIMIT;
 use super::pattern::{InvalidPattern, PatternSettings};
 use super::replacement::ShortKey;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use secrecy::SecretString;
-use serde::{Deserialize, Deserializer};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// What is replaced before a record is stored or sent. Without any of these keys the secrets in well-known
 /// headers and parameters are.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RedactionSettings {
     /// `false` exports everything as it was seen.
@@ -47,7 +47,7 @@ impl Default for RedactionSettings {
 }
 
 /// Names beside, or fewer than, those that are secret by default. They compare without regard to case.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NameSettings {
     /// Names that are secret too.
@@ -57,16 +57,36 @@ pub struct NameSettings {
 }
 
 /// Where the key for hashes is: exactly one of these.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HashKeySettings {
     /// The key itself, at least 16 bytes.
     #[schemars(with = "Option<String>")]
-    pub key: Option<SecretString>,
+    #[serde(skip_serializing)]
+    pub key: Option<HashKey>,
     /// Environment variable that holds it.
     pub key_env: Option<String>,
     /// File that holds it; white space at its end does not count.
     pub key_file: Option<PathBuf>,
+}
+
+/// A key for hashes that is never shown.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub struct HashKey(SecretString);
+
+impl HashKey {
+    /// The key itself.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose_secret().as_bytes()
+    }
+}
+
+impl PartialEq for HashKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
 }
 
 /// Settings of redaction that cannot be.
@@ -147,6 +167,12 @@ impl<'de> Deserialize<'de> for JsonPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = String::deserialize(deserializer)?;
         written.parse().map_err(|error: InvalidPath| serde::de::Error::custom(error))
+    }
+}
+
+impl Serialize for JsonPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
