@@ -298,7 +298,7 @@ fn secret_bodies() -> impl Strategy<Value = (&'static str, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     /// Of the secret no more than three characters in a row, wherever the body is cut, coded or not.
     #[test]
