@@ -36,3 +36,8 @@ fn frames() {
 fn reassembly() {
     run("reassembly", gatetap::flow::fuzz::fuzz_reassembly);
 }
+
+#[test]
+fn redaction() {
+    run("redaction", gatetap::policy::fuzz::redaction);
+}

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use gatetap::export::Format;
 use gatetap::gateway::{Correlation, CorrelationSource, Observation};
 use gatetap::http::{Anomaly, Body, Exchange, Framing, Interim, Outcome, Switch, Version};
-use gatetap::policy::Redaction;
+use gatetap::policy::{Redaction, RedactionSettings};
 use gatetap::segment::{Abandonment, Close, ClosedBy, Connection, GapCause, Leg, Listener};
 use serde_json::{Map, Value, json};
 use support::{
@@ -20,7 +20,7 @@ use support::{
 fn record(format: Format, observation: &Observation) -> Vec<u8> {
     let mut out = b"before".to_vec();
     let mut redacted = observation.clone();
-    Redaction::standard().redact(&mut redacted);
+    Redaction::default().redact(&mut redacted);
     format.write(&redacted, &mut out);
     out.strip_prefix(b"before").expect("records are appended").to_vec()
 }
@@ -533,6 +533,48 @@ fn redaction_leaves_no_secret_anywhere() {
         let text = String::from_utf8(record(format, &secretive)).unwrap();
         assert!(text.contains("REDACTED") && !text.contains("hunter2"), "{format}");
     }
+}
+
+/// A body with a value replaced, one that is withheld, and the lengths of both.
+#[test]
+fn bodies_that_are_not_what_they_were() {
+    let settings = RedactionSettings {
+        json: vec!["$.password".parse().unwrap()],
+        ..RedactionSettings::default()
+    };
+    let redaction = Redaction::new(&settings, None, "Kong-Request-ID").unwrap();
+    let fields = [("Content-Type", "application/json"), ("Host", "h")];
+    let secret = b"{\"password\":\"hunter2 and more\"}";
+    let request = request("POST", b"/?token=hunter2", &fields, body(secret));
+    let response = response(200, "OK", &[("Content-Encoding", "x-mine")], body(b"hunter2"));
+    let mut login = observation(connection(), Some(request), Some(response), Outcome::Complete);
+    redaction.redact(&mut login);
+    for format in Format::ALL {
+        let mut out = Vec::new();
+        format.write(&login, &mut out);
+        assert!(!String::from_utf8_lossy(&out).contains("hunter2"), "{format}");
+    }
+    let written = |format: Format| parsed(format, &login);
+    let native = written(Format::Native);
+    let expected = json!({"withheld": 1, "query:token": 1, "json:$.password": 1});
+    assert_eq!(native["redacted"], expected);
+    let expected = json!({
+        "framing": "content_length", "content_length": 31, "length": 31, "wire_length": 31,
+        "captured": 31, "complete": true, "redacted": true,
+        "text": "{\"password\":\"REDACTED\"}",
+    });
+    assert_eq!(native["request"]["body"], expected);
+    let expected = json!({
+        "framing": "content_length", "content_length": 7, "length": 7, "wire_length": 7,
+        "captured": 0, "complete": true, "withheld": true, "content_coding": "x-mine",
+        "decoding_error": "unsupported_coding",
+    });
+    assert_eq!(native["response"]["body"], expected);
+    let kong = written(Format::Kong);
+    assert_eq!(kong["request"]["uri"], "/?token=REDACTED");
+    assert_eq!(kong["request"]["querystring"]["token"], "REDACTED");
+    assert_eq!(kong["request"]["body"], "{\"password\":\"REDACTED\"}");
+    assert_eq!(kong["response"].get("body"), None);
 }
 
 #[test]

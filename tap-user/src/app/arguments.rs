@@ -169,7 +169,7 @@ pub(super) struct RecordArguments {
     /// Header whose value is the correlation id where it is present [default: Kong-Request-ID]
     #[arg(long, value_name = "HEADER")]
     pub(super) correlation_header: Option<HeaderName>,
-    /// Export secret headers too (authorization, cookie and the like) instead of REDACTED
+    /// Export secrets too (credentials in headers and URLs, and what settings name) instead of REDACTED
     #[arg(long)]
     pub(super) no_redact: bool,
     /// Memory for heads and bodies of exchanges under way; beyond it bodies are cut and say so

@@ -41,9 +41,12 @@ fn summary(settings: &Settings) -> String {
     let records = &settings.records;
     let filter = settings.packets.filter.as_ref();
     let whom = filter.map_or_else(|| wanted(&settings.selection), |filter| format!("`{filter}`"));
-    let redaction = if records.redact { "redacted" } else { "exported as they are" };
+    let redaction = match records.policy.redaction.rules().len() {
+        0 => "secrets exported as they are".to_owned(),
+        rules => format!("secrets redacted by {rules} rules"),
+    };
     let mut text = format!(
-        "watches {whom} by {source}\nbodies up to {}, secret headers {redaction}\n",
+        "watches {whom} by {source}\nbodies up to {}, {redaction}\n",
         ByteSize(records.limits.body_cap)
     );
     for sink in &records.sinks {

@@ -3,12 +3,12 @@
 use super::settings::RecordSettings;
 use super::timers::{Noted, Timers};
 use super::totals::{Exchanges, Sink};
-use super::{Failure, start};
+use super::Failure;
 use crate::export::Exporter;
 use crate::gateway::Correlator;
 use crate::http::content::Contents;
 use crate::http::{Limits, MemoryBudget, Observer, Protocol};
-use crate::policy::Redaction;
+use crate::policy::{Policy, PolicyTotals};
 use crate::segment::{Abandonment, Connection, Happening, Interest, Time};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
@@ -46,7 +46,7 @@ struct Output {
     /// Bytes of each decoded body that records carry: as many as are captured of a body.
     content_cap: u64,
     correlator: Correlator,
-    redaction: Redaction,
+    policy: Policy,
     exporter: Exporter,
     exchanges: Exchanges,
     patience: Patience,
@@ -65,13 +65,13 @@ impl Pipeline {
         limits: Limits,
         budget: MemoryBudget,
         correlator: Correlator,
-        redaction: Redaction,
+        policy: Policy,
         exporter: Exporter,
         patience: Patience,
     ) -> Self {
         let content_cap = limits.body_cap;
         let exchanges = Exchanges::default();
-        let output = Output { content_cap, correlator, redaction, exporter, exchanges, patience };
+        let output = Output { content_cap, correlator, policy, exporter, exchanges, patience };
         let (observed, timers, protocols) =
             (HashMap::default(), Timers::default(), BTreeMap::new());
         Self { limits, budget, observed, timers, output, protocols }
@@ -126,7 +126,7 @@ impl Pipeline {
     pub(super) fn reconfigure(&mut self, settings: &RecordSettings) -> Result<(), Failure> {
         let output = &mut self.output;
         output.exporter.reconfigure(settings.sinks.clone(), DRAIN_DEADLINE)?;
-        output.redaction = start::redaction(settings);
+        output.policy.replace(settings.policy.clone());
         output.correlator.change(settings.generator, settings.correlation_header.clone());
         Ok(())
     }
@@ -167,6 +167,11 @@ impl Pipeline {
     /// What became of the records so far.
     pub(super) fn sinks(&self) -> Vec<Sink> {
         self.output.exporter.totals().into_iter().map(Into::into).collect()
+    }
+
+    /// What did not leave, and what was replaced.
+    pub(super) fn policy(&self) -> PolicyTotals {
+        self.output.policy.counters().totals()
     }
 
     /// What is left when all is handled: the sinks.
@@ -232,7 +237,7 @@ impl Output {
             self.exchanges.count(&observed.connection, &exchange);
             let mut observation = self.correlator.identify(&observed.connection, exchange);
             observation.contents = Contents::new(self.content_cap);
-            self.redaction.redact(&mut observation);
+            let Some(observation) = self.policy.release(observation) else { continue };
             match &self.patience {
                 Patience::None => self.exporter.export(&observation),
                 Patience::Until(hurry) => self.exporter.export_waiting(&observation, hurry),

@@ -51,6 +51,7 @@ pub(super) fn read(settings: &ReadSettings) -> Result<ExitCode, Failure> {
     let failed = reading.files.iter().any(|file| file.error.is_some());
     let exchanges = reading.pipeline.exchanges().clone();
     let connections = reading.pipeline.protocols().clone();
+    let policy = reading.pipeline.policy().into();
     let source = Source::Packets(Packets {
         filtered: reading.filtered,
         decoding: reading.decoder.counters(),
@@ -58,7 +59,7 @@ pub(super) fn read(settings: &ReadSettings) -> Result<ExitCode, Failure> {
         files: reading.files,
     });
     let sinks = start::deliver_waiting(runtime, reading.pipeline, &stop, HURRIED_DEADLINE);
-    let totals = Totals { exchanges, connections, source, sinks };
+    let totals = Totals { exchanges, connections, policy, source, sinks };
     totals.tell(settings.records.totals_file.as_deref())?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -15,7 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Keys whose values can change; all others are part of what is attached, of the kernel's copy
 /// of the settings, or of what connections under observation have taken over.
-const CHANGEABLE: [&str; 4] = ["sinks", "redact", "correlation.generator", "correlation.header"];
+const CHANGEABLE: [&str; 3] = ["sinks", "correlation.generator", "correlation.header"];
+/// Groups of keys that can change, and single ones. Their values are not told: they may name what
+/// is secret.
+const CHANGEABLE_POLICY: [&str; 4] = ["redaction", "filter", "sampling", "rate_limit"];
 
 /// Reads all settings as at the start.
 pub(super) type ReadSettings = Box<dyn Fn() -> Result<Settings, Problem>>;
@@ -110,11 +113,13 @@ impl Reload {
             if self.running.get(&key) == Some(&value) {
                 continue;
             }
-            if !CHANGEABLE.contains(&key.as_str()) {
+            let group = key.split('.').next().unwrap_or_default();
+            if CHANGEABLE_POLICY.contains(&group) {
+                changed.push(format!("{key} has changed"));
+            } else if !CHANGEABLE.contains(&key.as_str()) {
                 fixed.push(key);
                 continue;
-            }
-            if key != "sinks" {
+            } else if key != "sinks" {
                 changed.push(format!("{key} is now {value}"));
             }
             self.running.insert(key, value);

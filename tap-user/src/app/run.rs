@@ -71,6 +71,7 @@ fn count(source: &dyn Source, pipeline: &Pipeline) -> Result<Totals, Failure> {
     Ok(Totals {
         exchanges: pipeline.exchanges().clone(),
         connections: pipeline.protocols().clone(),
+        policy: pipeline.policy().into(),
         source: source.totals()?,
         sinks: pipeline.sinks(),
     })

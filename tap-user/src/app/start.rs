@@ -7,7 +7,7 @@ use super::totals::Sink;
 use crate::export::Exporter;
 use crate::gateway::Correlator;
 use crate::http::MemoryBudget;
-use crate::policy::Redaction;
+use crate::policy::Policy;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -37,17 +37,11 @@ pub(super) fn pipeline(
     run: u64,
     patience: Patience,
 ) -> Result<Pipeline, Failure> {
-    let redaction = redaction(settings);
     let exporter = Exporter::start(runtime.handle(), settings.sinks.clone())?;
     let correlator = Correlator::new(settings.generator, settings.correlation_header.clone(), run);
     let budget = MemoryBudget::new(settings.memory_bytes);
-    let limits = settings.limits.clone();
-    Ok(Pipeline::new(limits, budget, correlator, redaction, exporter, patience))
-}
-
-/// What is replaced before anything leaves.
-pub(super) fn redaction(settings: &RecordSettings) -> Redaction {
-    if settings.redact { Redaction::standard() } else { Redaction::none() }
+    let (limits, policy) = (settings.limits.clone(), Policy::new(settings.policy.clone()));
+    Ok(Pipeline::new(limits, budget, correlator, policy, exporter, patience))
 }
 
 /// Delivers what is queued for at most `deadline`, and says what became of all records.

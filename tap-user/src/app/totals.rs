@@ -6,6 +6,7 @@ use crate::export::SinkTotals;
 use crate::flow::FlowCounters;
 use crate::flow::decode::DecodeCounters;
 use crate::http::{Exchange, Outcome};
+use crate::policy::PolicyTotals;
 use crate::segment::{Connection, Leg};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -147,9 +148,31 @@ impl From<SinkTotals> for Sink {
 pub(super) struct Totals {
     pub(super) exchanges: Exchanges,
     pub(super) connections: BTreeMap<&'static str, u64>,
+    pub(super) policy: Policy,
     #[serde(flatten)]
     pub(super) source: Source,
     pub(super) sinks: Vec<Sink>,
+}
+
+/// What did not leave, and what was replaced in what did.
+#[derive(Debug, Serialize)]
+pub(super) struct Policy {
+    /// Exchanges, by reason.
+    dropped: BTreeMap<&'static str, u64>,
+    dropped_early: u64,
+    /// Values, by rule; only rules that replaced something.
+    redacted: BTreeMap<String, u64>,
+}
+
+impl From<PolicyTotals> for Policy {
+    fn from(totals: PolicyTotals) -> Self {
+        let redacted = totals.redacted.iter().filter(|(_, count)| **count > 0);
+        Self {
+            dropped: totals.dropped.iter().map(|(why, count)| (why.name(), *count)).collect(),
+            dropped_early: totals.dropped_early,
+            redacted: redacted.map(|(rule, count)| (rule.to_string(), *count)).collect(),
+        }
+    }
 }
 
 /// What the source itself counted.
@@ -290,6 +313,7 @@ impl fmt::Display for Totals {
         for (protocol, count) in &self.connections {
             write!(f, " {count} {protocol}")?;
         }
+        write!(f, "{}", self.policy)?;
         match &self.source {
             #[cfg(feature = "probes")]
             Source::Probes { bytes, kernel } => write_probes(f, bytes, kernel)?,
@@ -311,6 +335,17 @@ impl fmt::Display for Totals {
 fn write_probes(f: &mut fmt::Formatter<'_>, bytes: &Bytes, kernel: &Kernel) -> fmt::Result {
     let Kernel { events, reservation_failures, .. } = kernel;
     write!(f, "{bytes}\nkernel     {events} events, {reservation_failures} refused by a full ring")
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values: u64 = self.redacted.values().sum();
+        write!(f, "\npolicy     {values} values redacted")?;
+        for (reason, count) in self.dropped.iter().filter(|(_, count)| **count > 0) {
+            write!(f, ", {count} exchanges dropped by {reason}")?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Bytes {

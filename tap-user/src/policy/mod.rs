@@ -1,87 +1,126 @@
-//! What may leave the tap. For now one fixed rule: the values of headers that carry credentials
-//! are replaced before a record is written, wherever such a header stands (request, response,
-//! interim response, trailers).
+//! What may leave the tap: between the gateway's exchanges and everything that stores or sends records.
+//!
+//! ```text
+//! Observation ── filter ── sampling ── rate limit ── redaction ── Observation
+//! ```
+//!
+//! Pure: decisions follow from what an exchange is and when it was captured. What is kept back and what is
+//! replaced is counted in [`Counters`].
+
+mod counters;
+#[cfg(test)]
+mod examples;
+mod filter;
+mod rate_limit;
+mod redaction;
+mod sampling;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use counters::{Counters, DropReason, PolicyTotals};
+pub use filter::{
+    ConditionSettings, Filter, FilterSettings, Glob, InvalidFilter, LegName, LetThrough, SizeRange,
+};
+pub use rate_limit::{RateLimit, RateLimitSettings};
+pub use redaction::*;
+pub use sampling::{InvalidRate, InvalidSampling, Rate, Sampling, SamplingSettings};
+pub use status::{InvalidStatuses, Statuses};
 
 mod bodies;
 
 pub use bodies::without_bodies;
 
 use crate::gateway::Observation;
+use crate::http::{Exchange, Outcome};
+use crate::segment::Time;
+use std::sync::Arc;
 
-/// What a redacted value reads in every record format.
-pub const REDACTED: &str = "REDACTED";
-
-/// Headers that carry credentials, in lower case.
-const CREDENTIALS: &[&str] =
-    &["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
-
-/// Which header values are replaced by [`REDACTED`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redaction {
-    names: &'static [&'static str],
+/// What settings say about what may leave, resolved.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Which exchanges are of interest.
+    pub filter: Filter,
+    /// A share of them; `None`: all.
+    pub sampling: Option<Sampling>,
+    /// So many of them a second; `None`: all.
+    pub rate_limit: Option<RateLimit>,
+    /// What is replaced in them.
+    pub redaction: Redaction,
 }
 
-impl Redaction {
-    /// The values of `authorization`, `proxy-authorization`, `cookie`, `set-cookie` and
-    /// `x-api-key` are replaced.
+/// Lets exchanges leave, without their secrets.
+#[derive(Debug)]
+pub struct Policy {
+    rules: Rules,
+    let_through: LetThrough,
+    counters: Arc<Counters>,
+}
+
+impl Policy {
+    /// Works by these rules.
     #[must_use]
-    pub fn standard() -> Self {
-        Self { names: CREDENTIALS }
+    pub fn new(rules: Rules) -> Self {
+        let counters = Arc::new(Counters::default());
+        counters.know(rules.redaction.rules());
+        Self { rules, let_through: LetThrough::default(), counters }
     }
 
-    /// Every value leaves as it is.
-    #[must_use]
-    pub fn none() -> Self {
-        Self { names: &[] }
+    /// Works by other rules from now on. What was let through before its end is let through at its end too.
+    pub fn replace(&mut self, rules: Rules) {
+        self.counters.know(rules.redaction.rules());
+        self.rules = rules;
     }
 
-    /// Whether the value of that header is replaced; names compare without regard to ASCII case.
-    #[must_use]
-    pub fn applies_to(&self, header_name: &[u8]) -> bool {
-        self.names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(header_name))
-    }
-
-    /// Replaces the values of these headers wherever they stand.
-    pub fn redact(&self, observation: &mut Observation) {
-        let exchange = &mut observation.exchange;
-        let request = exchange.request.iter_mut();
-        let request =
-            request.flat_map(|request| [&mut request.headers, &mut request.body.trailers]);
-        let interim = exchange.interim.iter_mut().map(|interim| &mut interim.headers);
-        let response = exchange.response.iter_mut();
-        let response = response.flat_map(|it| [&mut it.headers, &mut it.body.trailers]);
-        for headers in request.chain(interim).chain(response) {
-            let secret = headers.iter().enumerate().filter(|(_, (name, _))| self.applies_to(name));
-            let values: Vec<_> = secret.map(|(place, _)| (place, REDACTED.into())).collect();
-            if !values.is_empty() {
-                *headers = headers.with_values(&values);
-            }
+    /// The exchange as it may leave; `None` if it does not.
+    pub fn release(&mut self, mut observation: Observation) -> Option<Observation> {
+        let Self { rules, let_through, counters } = self;
+        let passes =
+            let_through.passes(&observation, |observation| match rules.judge(observation) {
+                Ok(()) => true,
+                Err(_) if observation.exchange.outcome == Outcome::Ongoing => {
+                    counters.dropped_early();
+                    false
+                }
+                Err(reason) => {
+                    counters.dropped(reason);
+                    false
+                }
+            });
+        if !passes {
+            return None;
         }
+        rules.redaction.redact(&mut observation);
+        observation.redacted.iter().for_each(|redacted| counters.redacted(redacted));
+        Some(observation)
+    }
+
+    /// What was kept back and replaced; goes on counting.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_replaced_whatever_the_case() {
-        let redaction = Redaction::standard();
-        for name in ["Authorization", "PROXY-AUTHORIZATION", "cookie", "Set-Cookie", "X-Api-Key"] {
-            assert!(redaction.applies_to(name.as_bytes()), "{name}");
+impl Rules {
+    fn judge(&mut self, observation: &Observation) -> Result<(), DropReason> {
+        if !self.filter.passes(observation) {
+            return Err(DropReason::Filter);
         }
-    }
-
-    #[test]
-    fn other_headers_stay() {
-        let redaction = Redaction::standard();
-        for name in ["Cookies", "X-Authorization", "Content-Type", ""] {
-            assert!(!redaction.applies_to(name.as_bytes()), "{name}");
+        if self.sampling.as_ref().is_some_and(|sampling| !sampling.chooses(observation)) {
+            return Err(DropReason::Sampling);
         }
+        let now = latest(&observation.exchange);
+        if self.rate_limit.as_mut().is_some_and(|limit| !limit.take(now)) {
+            return Err(DropReason::RateLimit);
+        }
+        Ok(())
     }
+}
 
-    #[test]
-    fn switched_off_replaces_nothing() {
-        assert!(!Redaction::none().applies_to(b"Authorization"));
-    }
+/// When the last byte of an exchange (so far) was captured.
+fn latest(exchange: &Exchange) -> Time {
+    let request = exchange.request.as_ref().map(|request| request.last_byte);
+    let response = exchange.response.as_ref().map(|response| response.last_byte);
+    request.max(response).unwrap_or_default()
 }

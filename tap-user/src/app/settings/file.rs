@@ -8,6 +8,7 @@ use crate::app::source::SourceKind;
 use crate::export::SinkSettings;
 use crate::gateway::{DEFAULT_HEADER, Generator};
 use crate::http::{DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_MEMORY_BYTES};
+use crate::policy::{FilterSettings, RateLimitSettings, RedactionSettings, SamplingSettings};
 use crate::units::{ByteSize, Period, Port};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,9 +60,14 @@ pub(crate) struct SettingsFile {
     pub(crate) memory_limit: ByteSize,
     /// Ids that tie the records of one request together.
     pub(crate) correlation: CorrelationSettings,
-    /// Replace the values of secret headers by `REDACTED`.
-    #[schemars(extend("x-flag" = "--no-redact"))]
-    pub(crate) redact: bool,
+    /// What is replaced in what leaves.
+    pub(crate) redaction: RedactionSettings,
+    /// Which exchanges leave.
+    pub(crate) filter: FilterSettings,
+    /// Which share of them.
+    pub(crate) sampling: SamplingSettings,
+    /// How many of them a second; without it, all.
+    pub(crate) rate_limit: Option<RateLimitSettings>,
     /// Metrics and health over HTTP.
     pub(crate) admin: AdminSettings,
     /// Where records go; without any, to standard output.
@@ -126,7 +132,10 @@ impl Default for SettingsFile {
             ring_size: RingSize(ByteSize(DEFAULT_RING_BYTES)),
             memory_limit: ByteSize(DEFAULT_MEMORY_BYTES),
             correlation: CorrelationSettings::default(),
-            redact: true,
+            redaction: RedactionSettings::default(),
+            filter: FilterSettings::default(),
+            sampling: SamplingSettings::default(),
+            rate_limit: None,
             admin: AdminSettings::default(),
             sinks: Vec::new(),
         }

@@ -6,6 +6,7 @@ mod documentation;
 mod file;
 mod load;
 mod overlay;
+mod policy;
 mod resolved;
 mod schema;
 mod selection;

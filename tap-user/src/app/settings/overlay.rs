@@ -35,7 +35,7 @@ impl Loaded {
             &mut file.correlation.header
         });
         let redact = given.no_redact.then_some(false);
-        loaded.put("redact", "--no-redact", redact, |file| &mut file.redact);
+        loaded.put("redaction.enabled", "--no-redact", redact, |file| &mut file.redaction.enabled);
         let sinks = some(&given.sink);
         loaded.put("sinks", "--sink", sinks, |file| &mut file.sinks);
         Ok(loaded)

@@ -2,6 +2,7 @@
 
 use super::file::{ALL_INTERFACES, SettingsFile};
 use super::load::Loaded;
+use super::policy;
 use super::selection::selection;
 use super::values::Namespace;
 use crate::app::admin::AdminAddress;
@@ -12,6 +13,7 @@ use crate::document::Problem;
 use crate::export::{Format, SinkSettings, SinkSpecification};
 use crate::gateway::Generator;
 use crate::http::Limits;
+use crate::policy::Rules;
 use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -62,7 +64,8 @@ pub(crate) struct RecordSettings {
     pub(crate) memory_bytes: u64,
     pub(crate) generator: Generator,
     pub(crate) correlation_header: String,
-    pub(crate) redact: bool,
+    /// What may leave.
+    pub(crate) policy: Rules,
     pub(crate) sinks: Vec<SinkSpecification>,
     pub(crate) totals_file: Option<PathBuf>,
 }
@@ -132,7 +135,7 @@ impl Loaded {
     }
 
     fn resolve_records(&self) -> Result<RecordSettings, Problem> {
-        let SettingsFile { body_cap, age_limit, memory_limit, correlation, redact, sinks, .. } =
+        let SettingsFile { body_cap, age_limit, memory_limit, correlation, sinks, .. } =
             &self.settings;
         let sinks = self::sinks(sinks).map_err(|problem| self.place(problem))?;
         Ok(RecordSettings {
@@ -144,7 +147,7 @@ impl Loaded {
             memory_bytes: memory_limit.0,
             generator: correlation.generator,
             correlation_header: correlation.header.to_string(),
-            redact: *redact,
+            policy: policy::rules(&self.settings).map_err(|problem| self.place(problem))?,
             sinks,
             totals_file: None,
         })

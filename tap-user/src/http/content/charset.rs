@@ -1,7 +1,7 @@
 //! Text in other charsets than UTF-8 (WHATWG Encoding, as browsers read it).
 
 use crate::http::exchange::Headers;
-use encoding_rs::{DecoderResult, Encoding, UTF_8};
+use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// Text that was in another charset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,13 +15,16 @@ pub struct Converted {
 /// The charset that `Content-Type` names, if it is known and is not UTF-8.
 #[must_use]
 pub fn charset_of(headers: &Headers) -> Option<&'static Encoding> {
-    let parameters = headers.get("content-type")?.split(|&byte| byte == b';').skip(1);
-    let charset = parameters.filter_map(parameter).find(|(name, _)| is_charset(name))?.1;
+    let charset = media_parameter(headers.get("content-type")?, b"charset")?;
     Encoding::for_label(charset).filter(|encoding| *encoding != UTF_8)
 }
 
-fn is_charset(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"charset")
+/// A parameter of a media type or of another header value of that form, without quotation marks.
+#[must_use]
+pub fn media_parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let parameters = value.split(|&byte| byte == b';').skip(1).filter_map(parameter);
+    let mut named = parameters.filter(|(other, _)| other.eq_ignore_ascii_case(name));
+    named.next().map(|(_, value)| value)
 }
 
 fn parameter(text: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -55,5 +58,17 @@ pub fn as_text(bytes: &[u8], whole: bool) -> Option<&str> {
             // No error length: the bytes stop inside a character that was right so far.
             .filter(|text| error.error_len().is_none() && !text.is_empty() && !whole)
             .and_then(|text| str::from_utf8(text).ok()),
+    }
+}
+
+/// UTF-16, where the first bytes are its byte order mark, or a character of ASCII in it.
+#[must_use]
+pub fn wide_charset_of(bytes: &[u8]) -> Option<&'static Encoding> {
+    match bytes {
+        [0xff, 0xfe, ..] => Some(UTF_16LE),
+        [0xfe, 0xff, ..] => Some(UTF_16BE),
+        [1..=0x7f, 0, 1..=0x7f, 0, ..] => Some(UTF_16LE),
+        [0, 1..=0x7f, 0, 1..=0x7f, ..] => Some(UTF_16BE),
+        _ => None,
     }
 }

@@ -32,6 +32,16 @@ impl Contents {
         self.response.get_or_init(|| self.decode(&response.headers, &response.body))
     }
 
+    /// Lets go of the request's content.
+    pub fn forget_request(&mut self) {
+        self.request.take();
+    }
+
+    /// Lets go of the response's content.
+    pub fn forget_response(&mut self) {
+        self.response.take();
+    }
+
     fn decode(&self, headers: &Headers, body: &Body) -> Content {
         decode(headers, &body.bytes, body.is_whole(), self.cap)
     }

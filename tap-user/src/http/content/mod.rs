@@ -23,7 +23,7 @@ mod output;
 mod tests;
 mod zstandard;
 
-pub use charset::{Converted, as_text, charset_of, to_text};
+pub use charset::{Converted, as_text, charset_of, media_parameter, to_text, wide_charset_of};
 pub use contents::Contents;
 
 use super::exchange::Headers;
