@@ -31,10 +31,9 @@ pub use sink::{
 pub use totals::{DeadLetterTotals, Dropped, SinkTotals};
 
 use crate::gateway::Observation;
-use crate::policy::without_bodies;
 use buffer::Buffer;
 use format::Room;
-use record::{Bodies, Form};
+use record::Form;
 use sink::{EndingSink, RunningSink};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -130,8 +129,6 @@ impl Exporter {
     fn hand_out(&mut self, observation: &Observation, offer: impl Fn(&mut RunningSink, &Record)) {
         let Self { sinks, buffer, written, .. } = self;
         let id = record::delivery_id(observation);
-        // Made for the first sink whose records have no bodies.
-        let mut bare = None;
         for sink in sinks.iter_mut().filter(|sink| sink.admits(observation)) {
             let form = sink.form();
             match form.format.room_for(&observation.exchange) {
@@ -145,11 +142,7 @@ impl Exporter {
             match written.iter().find(|(written, _)| *written == form) {
                 Some((_, record)) => offer(sink, record),
                 None => {
-                    let shown = match form.bodies {
-                        Bodies::Shown => observation,
-                        Bodies::Withheld => bare.get_or_insert_with(|| without_bodies(observation)),
-                    };
-                    let record = form.record(shown, &id, buffer);
+                    let record = form.record(observation, &id, buffer);
                     offer(sink, &record);
                     written.push((form, record));
                 }

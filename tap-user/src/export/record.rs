@@ -4,6 +4,7 @@ use super::buffer::Buffer;
 use super::format::Format;
 use crate::gateway::Observation;
 use crate::http::Outcome;
+use crate::policy::without_bodies;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -42,7 +43,8 @@ pub(super) struct Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bodies {
     Shown,
-    Withheld,
+    /// Their lengths and what else is known of them, but not their bytes.
+    LeftOut,
 }
 
 impl Form {
@@ -56,7 +58,10 @@ impl Form {
         Record {
             id: Arc::clone(id),
             duration_ns: duration_ns(observation),
-            bytes: buffer.record(|out| self.format.write(observation, out)),
+            bytes: buffer.record(|out| match self.bodies {
+                Bodies::Shown => self.format.write(observation, out),
+                Bodies::LeftOut => self.format.write(&without_bodies(observation), out),
+            }),
         }
     }
 }

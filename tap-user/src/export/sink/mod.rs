@@ -135,8 +135,8 @@ impl RunningSink {
 
     /// What its records look like.
     pub(super) fn form(&self) -> Form {
-        let SinkSpecification { format, log_body, .. } = self.specification;
-        Form { format, bodies: if log_body { Bodies::Shown } else { Bodies::Withheld } }
+        let bodies = if self.specification.log_body { Bodies::Shown } else { Bodies::LeftOut };
+        Form { format: self.specification.format, bodies }
     }
 
     pub(super) fn totals(&self) -> SinkTotals {

@@ -69,7 +69,9 @@ impl Model {
     fn power_cut(&mut self) {
         let lost = std::mem::take(&mut self.unsynced);
         let lost = lost.into_iter().chain(std::mem::take(&mut self.doubtful));
-        lost.for_each(|number| drop(self.kept.remove(&number)));
+        lost.for_each(|number| {
+            self.kept.remove(&number);
+        });
         self.stored = 0;
     }
 
