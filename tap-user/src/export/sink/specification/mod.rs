@@ -93,8 +93,8 @@ impl SinkSettings {
             log_body: self.log_body.unwrap_or(!matches!(destination, Destination::Runscope(_))),
             queue_bytes: self.queue_bytes.bytes(),
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
-            generation: 0,
             dead_letter: self.dead_letter.clone(),
+            generation: 0,
             destination,
         })
     }
