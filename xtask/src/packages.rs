@@ -62,11 +62,6 @@ pub(crate) static GATEWAY_PROGRAMS: &[Package] = &[
 /// What only tests run.
 pub(crate) static TEST_PROGRAMS: &[Package] = &[
     Package {
-        name: "openssl",
-        reason: "certificates in tests of sinks with TLS",
-        program: Some("/usr/bin/openssl"),
-    },
-    Package {
         name: "kubernetes-client",
         reason: "kubectl renders the manifests as it would apply them",
         program: Some("/usr/bin/kubectl"),
@@ -85,6 +80,16 @@ pub(crate) static TEST_PROGRAMS: &[Package] = &[
         name: "python3-jsonschema",
         reason: "judges the schema of the settings independently",
         program: None,
+    },
+    Package {
+        name: "rsyslog",
+        reason: "a TCP collector in tests of sinks",
+        program: Some("/usr/sbin/rsyslogd"),
+    },
+    Package {
+        name: "openssl",
+        reason: "certificates, and a collector that speaks TLS, in tests of sinks",
+        program: Some("/usr/bin/openssl"),
     },
     Package {
         name: "libpcap0.8",

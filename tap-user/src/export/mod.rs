@@ -24,9 +24,9 @@ mod warnings;
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
 pub use sink::{
-    Concurrency, DeadLetterSettings, Destination, FileSettings, Milliseconds, Retry, RetrySettings,
-    RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, Stamp, StartError,
-    StdoutSettings, TcpSettings, TraceableSettings,
+    Address, Concurrency, DeadLetterSettings, Destination, FileSettings, Milliseconds, Retry,
+    RetrySettings, RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, Stamp,
+    StartError, StdoutSettings, TcpSettings, TraceableSettings,
 };
 pub use totals::{DeadLetterTotals, Dropped, SinkTotals};
 

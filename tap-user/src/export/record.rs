@@ -42,6 +42,7 @@ pub(super) struct Form {
 /// Whether records carry bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bodies {
+    /// They do.
     Shown,
     /// Only what is known of them.
     LeftOut,

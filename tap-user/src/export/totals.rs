@@ -1,7 +1,7 @@
 //! What became of the records of a sink. Each event is counted and logged here, once.
 
 use super::record::Record;
-use super::sink::{Failure, Rejection};
+use super::sink::{Address, ConnectError, Failure, Rejection};
 use super::warnings::Warnings;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -40,6 +40,9 @@ pub struct SinkTotals {
     pub dropped: Dropped,
     /// Connections made after the first one.
     pub reconnects: u64,
+    /// Records sent once more after they were acknowledged, because the receiver may have lost
+    /// them.
+    pub replayed_records: u64,
     /// Attempts that failed.
     pub failures: u64,
     /// The same by kind.
@@ -91,6 +94,7 @@ pub(super) struct Counters {
     dropped_queue_full: AtomicU64,
     dropped_shutdown: AtomicU64,
     connections: AtomicU64,
+    replayed_records: AtomicU64,
     retries: AtomicU64,
     rejected: Kinds,
     dead_letter_kept: AtomicU64,
@@ -100,6 +104,7 @@ pub(super) struct Counters {
     full_warnings: Warnings,
     failure_warnings: Warnings,
     rejection_warnings: Warnings,
+    doubt_warnings: Warnings,
     dead_letter_warnings: Warnings,
 }
 
@@ -152,11 +157,9 @@ impl Counters {
 
     /// The receiver took a record, but warned, or said nothing that can be understood.
     pub(super) fn warned(&self, warning: &dyn Display) {
-        let earlier = self.warned_records.fetch_add(1, Relaxed);
-        if earlier == 0 {
-            tracing::warn!(sink = self.name, %warning, "a record was taken, but");
-        } else {
-            tracing::debug!(sink = self.name, %warning, "a record was taken, but");
+        self.warned_records.fetch_add(1, Relaxed);
+        if let Some(records) = self.doubt_warnings.happened() {
+            tracing::warn!(sink = self.name, records, %warning, "records were taken, but");
         }
     }
 
@@ -228,6 +231,41 @@ impl Counters {
         tracing::debug!(sink = self.name, "ready");
     }
 
+    /// One of several addresses cannot be reached, or one that nobody waits for at the moment.
+    pub(super) fn unreachable(&self, error: &ConnectError) {
+        tracing::warn!(sink = self.name, %error, "going on with the next address");
+    }
+
+    /// Records that were acknowledged are sent again.
+    pub(super) fn replaying(&self, records: usize, address: &Address) {
+        tracing::info!(
+            sink = self.name, %address, records,
+            "the collector may have lost what it had acknowledged: sending it again"
+        );
+    }
+
+    /// That many records were sent once more and acknowledged.
+    pub(super) fn replayed(&self, records: usize) {
+        self.replayed_records.fetch_add(records as u64, Relaxed);
+    }
+
+    /// At the end the collector may have lost records, and could not be reached again.
+    pub(super) fn unconfirmed(&self, records: usize) {
+        tracing::warn!(
+            sink = self.name,
+            records,
+            "the collector acknowledged these last records, and may have lost them"
+        );
+    }
+
+    /// The certificate of the collector is not verified.
+    pub(super) fn unverified(&self) {
+        tracing::warn!(
+            sink = self.name,
+            "tls_verify is off: whoever answers in the collector's place gets all records"
+        );
+    }
+
     /// An attempt failed, and another one will follow.
     pub(super) fn failed(&self, error: &Failure) {
         self.failures.count(error.kind());
@@ -266,6 +304,7 @@ impl Counters {
                 shutdown: self.dropped_shutdown.load(Relaxed),
             },
             reconnects: self.connections.load(Relaxed).saturating_sub(1),
+            replayed_records: self.replayed_records.load(Relaxed),
             failures: failures_by_kind.values().sum(),
             failures_by_kind,
             retries: self.retries.load(Relaxed),

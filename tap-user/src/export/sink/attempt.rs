@@ -11,8 +11,10 @@ pub(super) trait Sink: Send + Sync + 'static {
     fn limits(&self) -> BatchLimits;
 
     /// Attempts under way at once. The driver starts them in the order of the records. With more
-    /// than one, a sink that is a stream keeps that order itself (with a fair lock), and after
-    /// one attempt failed, the later ones that are under way fail too, so that nothing overtakes.
+    /// than one, a sink that is a stream keeps that order itself (its attempts
+    /// are polled for the first time in that order), and after
+    /// one attempt failed, the later ones that are under way fail too ([`Trouble::Behind`]), so
+    /// that nothing overtakes.
     fn concurrency(&self) -> usize {
         1
     }
@@ -67,6 +69,8 @@ pub(super) enum Trouble {
         /// At least that long (`Retry-After`).
         wait: Option<Duration>,
     },
+    /// An attempt before this one failed on the same stream: try again after it.
+    Behind,
     /// The receiver will never take this record.
     #[allow(dead_code, reason = "for receivers that answer")]
     Rejected {

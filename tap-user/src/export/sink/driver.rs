@@ -153,15 +153,20 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
             }
             Some(Trouble::Later { error, wait }) => {
                 batch.fail();
-                self.wait_after(&error, wait);
+                self.counters.failed(&error);
+                self.wait_after(wait);
+                None
+            }
+            Some(Trouble::Behind) => {
+                batch.fail();
+                self.wait_after(None);
                 None
             }
         }
     }
 
     /// Attempts that fail together count as one failure.
-    fn wait_after(&mut self, error: &Failure, requested: Option<Duration>) {
-        self.counters.failed(error);
+    fn wait_after(&mut self, requested: Option<Duration>) {
         if self.resume.is_none() {
             self.failures = self.failures.saturating_add(1);
         }

@@ -1,6 +1,7 @@
 //! What can go wrong in delivering. The texts hold neither bodies nor secrets, so they may be
 //! logged and stored; the kinds are a closed set, so they may be labels of metrics.
 
+use super::tcp::TcpFailure;
 use std::io;
 use std::time::Duration;
 
@@ -9,12 +10,15 @@ use std::time::Duration;
 pub(in crate::export) enum Failure {
     /// No connection, name resolution included.
     #[error("cannot connect: {0}")]
+    #[allow(dead_code, reason = "for receivers that answer")]
     Connect(io::Error),
     /// The peer took longer than it may.
     #[error("no answer within {0:?}")]
+    #[allow(dead_code, reason = "for receivers that answer")]
     Timeout(Duration),
     /// The peer ended the connection.
     #[error("the receiver closed the connection")]
+    #[allow(dead_code, reason = "for receivers that answer")]
     Closed,
     /// The kernel takes no more bytes.
     #[error("cannot write: {0}")]
@@ -31,6 +35,9 @@ pub(in crate::export) enum Failure {
     /// An HTTP status that is not a success.
     #[error("the receiver answered with status {0}")]
     Status(u16),
+    /// A stream to a collector.
+    #[error(transparent)]
+    Tcp(Box<TcpFailure>),
     /// An HTTP status that wrong settings lead to.
     #[error("the receiver refuses (status {status}): check {check}")]
     Refused {
@@ -55,6 +62,7 @@ impl Failure {
             Self::Rotate(_) => "rotate",
             Self::Tls(_) => "tls",
             Self::Http(_) => "reply",
+            Self::Tcp(failure) => failure.kind(),
             Self::Status(status) | Self::Refused { status, .. } => kind_of_status(*status),
             Self::Aborted => "aborted",
         }

@@ -28,7 +28,8 @@ pub use retry::{Retry, RetrySettings};
 pub use runscope::RunscopeSettings;
 pub use specification::{Destination, SinkSettings, SinkSpecification, Stamp};
 pub use stdout::StdoutSettings;
-pub use tcp::TcpSettings;
+pub(super) use tcp::ConnectError;
+pub use tcp::{Address, TcpSettings};
 pub use traceable::TraceableSettings;
 
 use super::record::{Bodies, Form, Record};
@@ -184,7 +185,8 @@ fn start_task(
         }
         Destination::Tcp(settings) => {
             let counters = Arc::clone(&beginning.counters);
-            beginning.run(TcpSink::new(settings, counters))
+            let sink = TcpSink::start(beginning.runtime, settings, counters);
+            beginning.run(sink)
         }
         Destination::Runscope(settings) => {
             let counters = Arc::clone(&beginning.counters);

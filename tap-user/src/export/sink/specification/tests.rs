@@ -1,12 +1,10 @@
 use super::*;
 use crate::document::{parse_yaml, read};
-use crate::export::{FileSettings, StdoutSettings, TcpSettings};
-use crate::units::Period;
-use std::time::Duration;
+use crate::export::{FileSettings, StdoutSettings};
 
 fn tcp(host: &str, port: &str, seconds: u64) -> Destination {
-    let timeout = Period(Duration::from_secs(seconds));
-    Destination::Tcp(TcpSettings { host: host.into(), port: port.parse().unwrap(), timeout })
+    let yaml = format!("{{host: '{host}', port: {port}, timeout: {seconds}s}}");
+    Destination::Tcp(read(&parse_yaml(&yaml).unwrap()).unwrap())
 }
 
 fn sink(name: &str, destination: Destination, format: Format, queue: u64) -> SinkSpecification {

@@ -1,86 +1,92 @@
-//! A collector that takes records on a TCP connection. A record that was not completely written
-//! when a connection ended begins anew on the next one.
+//! A collector that takes records on a TCP connection, with or without TLS.
+//!
+//! ```text
+//! attempt ──┐                       ┌─ attempts: who waits for what
+//! attempt ──┼── queue ── worker ────┼─ ledger: [ kept | in flight | waiting ]
+//! attempt ──┘   (in order)          ├─ pace, watch: how fast, how long
+//!                                   └─ connection ── metered ── kernel
+//! ```
+//!
+//! # What "delivered" means
+//! Nobody answers on such a connection. The most that can be known is what the collector's
+//! *kernel* has acknowledged: a record is delivered when the kernel on this side says (SIOCOUTQ)
+//! that everything up to its last byte is. Several attempts are under way at once, so waiting
+//! for acknowledgements costs no throughput.
+//!
+//! # What happens at the end of a connection
+//! - Records that are not acknowledged are sent again on the next connection.
+//! - After an abnormal end, so are the last ones that were (the replay window): a collector that
+//!   is killed loses what it has not read, and its kernel had acknowledged that. An end is abnormal
+//!   if the connection broke or stalled, if bytes were not acknowledged, and if the collector
+//!   closed within a second of taking records.
+//! - A stream that the collector ends later than that has been read to its end.
+//!
+//! There the guarantee ends: a collector that loses what it has read, or more than the replay
+//! window, has lost it. Everybody between (a proxy, a load balancer) counts as the collector.
 
+mod address;
+mod attempts;
+mod connect;
+mod connection;
+mod failure;
+mod ledger;
+mod metered;
+mod pace;
 pub(super) mod settings;
+mod tls;
+mod watch;
+mod worker;
 
+pub use address::Address;
+pub(in crate::export) use failure::{ConnectError, TcpFailure};
 pub use settings::TcpSettings;
 
-use super::attempt::{Attempt, BatchLimits, Sink};
+use super::attempt::{Attempt, BatchLimits, Sink, Trouble};
 use super::failure::Failure;
 use crate::export::record::Record;
 use crate::export::totals::Counters;
-use std::io::{self, IoSlice};
+use attempts::{Epoch, Job, Outcome};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use worker::{Request, Worker};
 
-/// Room for what a collector sends; it is thrown away.
-const DISCARD_BYTES: usize = 4 * 1024;
-
-/// What one attempt takes: Linux writes no more than 1,024 pieces in one call.
-const LIMITS: BatchLimits = BatchLimits { records: 1_024, bytes: 1 << 20 };
+/// What one attempt takes.
+const LIMITS: BatchLimits = BatchLimits { records: 512, bytes: 1 << 20 };
+/// Attempts under way: together they are more than what the kernel buffers of a connection.
+const CONCURRENCY: usize = 8;
 
 pub(super) struct TcpSink {
-    host: String,
-    port: u16,
-    timeout: Duration,
-    counters: Arc<Counters>,
-    stream: Mutex<Option<TcpStream>>,
+    requests: mpsc::UnboundedSender<Request>,
+    epoch: Epoch,
+    task: JoinHandle<()>,
 }
 
 impl TcpSink {
-    /// `timeout` bounds connecting, name resolution included, and each wait for the collector
-    /// to take more.
-    pub(super) fn new(settings: TcpSettings, counters: Arc<Counters>) -> Self {
-        let TcpSettings { host, port, timeout } = settings;
-        let (port, timeout) = (port.number(), timeout.0);
-        Self { host, port, timeout, counters, stream: Mutex::new(None) }
-    }
-
-    async fn connect(&self) -> Result<TcpStream, Failure> {
-        let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = timeout(self.timeout, connecting)
-            .await
-            .map_err(|_| Failure::Timeout(self.timeout))?
-            .map_err(Failure::Connect)?;
-        stream.set_nodelay(true).map_err(Failure::Connect)?;
-        self.counters.opened();
-        Ok(stream)
-    }
-
-    /// Writes once; yields how many bytes the kernel took, at least one.
-    async fn write(
-        &self,
-        stream: &mut TcpStream,
-        slices: &[IoSlice<'_>],
-    ) -> Result<usize, Failure> {
-        check_open(stream)?;
-        match timeout(self.timeout, stream.write_vectored(slices)).await {
-            Err(_) => Err(Failure::Timeout(self.timeout)),
-            Ok(Err(error)) => Err(Failure::Write(error)),
-            Ok(Ok(0)) => Err(Failure::Closed),
-            Ok(Ok(bytes)) => Ok(bytes),
+    /// Starts the task that owns the connection.
+    pub(super) fn start(runtime: &Handle, settings: TcpSettings, counters: Arc<Counters>) -> Self {
+        if !settings.tls_verify {
+            counters.unverified();
         }
+        let (requests, received) = mpsc::unbounded_channel();
+        let epoch = Epoch::default();
+        let worker = Worker::new(Arc::new(settings), received, epoch.clone(), counters);
+        Self { requests, epoch, task: runtime.spawn(worker.run()) }
     }
 
-    /// Writes all records, and counts in `delivered` those that are written completely.
-    async fn write_all(
-        &self,
-        stream: &mut TcpStream,
-        records: &[Record],
-        delivered: &mut usize,
-    ) -> Result<(), Failure> {
-        let mut slices: Vec<_> = records.iter().map(|record| IoSlice::new(&record.bytes)).collect();
-        let mut rest = slices.as_mut_slice();
-        while !rest.is_empty() {
-            let written = self.write(stream, rest).await?;
-            IoSlice::advance_slices(&mut rest, written);
-            *delivered = records.len().saturating_sub(rest.len());
-        }
-        Ok(())
+    fn enqueue(&self, records: Vec<Record>) -> oneshot::Receiver<Outcome> {
+        let records = records.into_iter().map(|record| record.bytes).collect();
+        let (job, outcome) = Job::new(records, &self.epoch);
+        // If the task is gone, so is the other end of `outcome`.
+        let _ = self.requests.send(Request::Deliver(job));
+        outcome
+    }
+}
+
+impl Drop for TcpSink {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
@@ -89,46 +95,33 @@ impl Sink for TcpSink {
         LIMITS
     }
 
+    fn concurrency(&self) -> usize {
+        CONCURRENCY
+    }
+
     async fn attempt(&self, records: Vec<Record>) -> Attempt {
-        let mut place = self.stream.lock().await;
-        // Taken out, so that a stream that fails, or an attempt that is given up, leaves none.
-        let mut stream = match place.take() {
-            Some(stream) => stream,
-            None => match self.connect().await {
-                Ok(stream) => stream,
-                Err(error) => return Attempt::failed(0, error),
-            },
-        };
-        let mut delivered = 0;
-        match self.write_all(&mut stream, &records, &mut delivered).await {
-            Ok(()) => {
-                *place = Some(stream);
-                Attempt::delivered(delivered)
-            }
-            Err(error) => Attempt::failed(delivered, error),
-        }
+        attempt(self.enqueue(records).await)
     }
 
     async fn close(&self) {
-        let Some(mut stream) = self.stream.lock().await.take() else { return };
-        // What is left unread when a socket is closed makes the kernel reset the connection,
-        // and the collector might lose what it has not read yet. Nothing is left to be told
-        // about errors here: every record is in the kernel.
-        let _ = check_open(&stream);
-        let _ = stream.shutdown().await;
+        let (done, closed) = oneshot::channel();
+        let _ = self.requests.send(Request::Close(done));
+        let _ = closed.await;
     }
 }
 
-/// Fails if the collector has closed: the kernel would still take one more write, and what it
-/// took would be gone. What a collector sends has no meaning here and is thrown away.
-fn check_open(stream: &TcpStream) -> Result<(), Failure> {
-    let mut discarded = [0; DISCARD_BYTES];
-    loop {
-        match stream.try_read(&mut discarded) {
-            Ok(0) => return Err(Failure::Closed),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(Failure::Write(error)),
+fn attempt(outcome: Result<Outcome, oneshot::error::RecvError>) -> Attempt {
+    match outcome {
+        Ok(Outcome { delivered, failure: None }) => Attempt::delivered(delivered),
+        Ok(Outcome { delivered, failure: Some(TcpFailure::Behind) }) => {
+            Attempt { delivered, trouble: Some(Trouble::Behind) }
         }
+        Ok(Outcome { delivered, failure: Some(failure) }) => {
+            Attempt::failed(delivered, Failure::Tcp(Box::new(failure)))
+        }
+        Err(_) => Attempt::failed(0, Failure::Aborted),
     }
 }
+
+#[cfg(test)]
+mod throughput;
