@@ -228,8 +228,8 @@ fn a_file_that_ends_in_the_middle_of_a_packet_is_read_and_told() {
 /// `script` gives the program a terminal, a pipe with a name the time to show something there.
 #[test]
 fn progress_is_shown_on_a_terminal() {
-    let needed = ["/usr/bin/script", "/usr/bin/mkfifo"].into_iter();
-    if requirement::met(needed.map(requirement::program).collect::<Result<(), _>>()).is_none() {
+    let mut needed = ["/usr/bin/script", "/usr/bin/mkfifo"].into_iter();
+    if requirement::met(needed.try_for_each(requirement::program)).is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

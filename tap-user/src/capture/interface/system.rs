@@ -110,6 +110,13 @@ pub(super) fn wait(socket: &OwnedFd, limit: Duration) {
     unsafe { libc::poll(&raw mut poll, 1, milliseconds) };
 }
 
+/// Lets the calling thread go before others when there is more to do than processors; without the
+/// right to (`CAP_SYS_NICE`) it waits its turn.
+pub(crate) fn hurry(niceness: libc::c_int) {
+    // SAFETY: takes numbers only; 0 is the calling thread.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, niceness) };
+}
+
 /// Waits until one of the descriptors can be read or the time is over.
 pub(crate) fn wait_for_any<const N: usize>(descriptors: [BorrowedFd<'_>; N], limit: Duration) {
     let mut polls = descriptors.map(|descriptor| libc::pollfd {

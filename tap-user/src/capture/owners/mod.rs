@@ -38,6 +38,8 @@ const PAUSE_LIMIT: Duration = Duration::from_millis(1);
 const PAUSE_PER_SEARCH: Duration = Duration::from_micros(125);
 /// How often findings that nobody asked for are looked at, at least.
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
+/// The thread has little to do (see [`PAUSE_PER_SEARCH`]), but at once: connections do not wait.
+const NICENESS: i32 = -10;
 /// Questions that may wait; with more, connections stay without a process.
 const QUESTIONS_LIMIT: usize = 16_384;
 /// Searches under way beyond which none begins before somebody asks: a flood of requests to open
@@ -180,6 +182,7 @@ impl Search {
 impl Service {
     /// Answers until nobody asks any more.
     fn serve(mut self) {
+        system::hurry(NICENESS);
         loop {
             self.wait();
             self.take_openings();
