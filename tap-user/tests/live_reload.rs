@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Enough for anything here; a test that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const CURL: &str = "/usr/bin/curl";
 
 /// Answers each connection once, and tells what it was sent.
 fn server() -> (u16, Receiver<String>) {
@@ -37,16 +39,15 @@ fn server() -> (u16, Receiver<String>) {
     (port, heads)
 }
 
+/// A client in a process of its own: which leg a connection is depends on whose its ends are.
 fn request(port: u16, path: &str) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nhost: test\r\nx-first: a{path}\r\nx-second: b{path}\r\n\
-         connection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.ends_with("ok"));
+    let output = Command::new(CURL)
+        .args(["--silent", "--max-time", "10", "--header", &format!("x-first: a{path}")])
+        .args(["--header", &format!("x-second: b{path}")])
+        .arg(format!("http://127.0.0.1:{port}{path}"))
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, b"ok", "{output:?}");
 }
 
 struct Tap {
@@ -174,7 +175,8 @@ fn authorized(heads: &Receiver<String>, token: &str) {
 
 #[test]
 fn sinks_change_while_exchanges_come_and_wrong_settings_change_nothing() {
-    if xtask::requirement::met(is_root()).is_none() {
+    if xtask::requirement::met(is_root().and_then(|()| xtask::requirement::program(CURL))).is_none()
+    {
         return;
     }
     let ((gateway, _requests), (runscope, messages)) = (server(), server());
