@@ -17,12 +17,14 @@ mod buffer;
 mod format;
 mod json;
 mod record;
+mod recorded;
 mod sink;
 mod totals;
 mod warnings;
 
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
+pub use recorded::{RecordError, read_record};
 pub use sink::{
     Address, Concurrency, DeadLetterSettings, Destination, FileSettings, Milliseconds, Retry,
     RetrySettings, RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, Stamp,
