@@ -12,6 +12,7 @@ mod read;
 mod run;
 mod settings;
 mod source;
+mod spool;
 mod start;
 mod timers;
 mod totals;
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => settings::for_run(&run).and_then(start),
         Command::Watch(watch) => settings::for_watch(&watch).and_then(start),
         Command::Read(read) => settings::for_read(&read).and_then(|settings| read::read(&settings)),
+        Command::Spool(spool) => spool::show(&spool),
         Command::Doctor(doctor) => Ok(doctor::examine(&doctor)),
     };
     outcome.unwrap_or_else(|failure| {

@@ -240,6 +240,12 @@ fn resolve_records(
     Ok((settings, SourceFile { select, source, interface, filter, snap_length, ring_size }))
 }
 
+/// Folders of all spools that the sinks in a settings file have.
+pub(super) fn spools(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let (_, sinks) = read(path)?;
+    Ok(sinks.into_iter().filter_map(|sink| Some(sink.spool?.path)).collect())
+}
+
 /// Reads a settings file; the error names the file, the line and the key.
 fn read(path: &Path) -> Result<(File, Vec<SinkSpecification>), Failure> {
     let name = path.display().to_string();

@@ -18,14 +18,16 @@ mod format;
 mod json;
 mod record;
 mod sink;
+mod spool_totals;
 mod totals;
 
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
 pub use sink::{
     Destination, FileSettings, Milliseconds, Retry, RetrySettings, RunscopeSettings, SinkSettings,
-    SinkSpecification, StartError, StdoutSettings, TcpSettings, TraceableSettings,
+    SinkSpecification, SpoolError, StartError, StdoutSettings, TcpSettings, TraceableSettings,
 };
+pub use spool_totals::SpoolTotals;
 pub use totals::{Dropped, SinkTotals};
 
 use crate::gateway::Observation;

@@ -70,6 +70,11 @@ impl Segments {
         self.list.len()
     }
 
+    /// Whether nothing is on disk.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.doomed.is_empty()
+    }
+
     /// The segment that begins with `first`, and where the one behind it begins.
     pub(super) fn get(&self, first: u64) -> Option<(Segment, u64)> {
         let at = self.list.iter().position(|segment| segment.name.first == first)?;

@@ -114,6 +114,35 @@ impl<F: FileSystem> Spool<F> {
         self.cursor.sequence >= self.segments.next
     }
 
+    /// Entries that are not read, damaged ones included.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.segments.next.saturating_sub(self.cursor.sequence)
+    }
+
+    /// Bytes after which a new segment begins.
+    #[must_use]
+    pub fn segment_bytes(&self) -> u64 {
+        self.limits.segment_bytes
+    }
+
+    /// Whether the disk holds nothing, and knows everything.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.segments.is_empty()
+            && self.unsynced.is_empty()
+            && self.stored.unwrap_or(0) == self.acknowledged.sequence
+    }
+
+    /// Whether anything can be written now.
+    ///
+    /// # Errors
+    /// Nothing can.
+    pub fn check_writable(&self) -> io::Result<()> {
+        let sequence = self.acknowledged.sequence;
+        position::store(&self.files, sequence, Durability::Kernel)
+    }
+
     /// Where reading goes on.
     #[must_use]
     pub fn cursor(&self) -> Place {

@@ -14,6 +14,7 @@ mod retry;
 mod room;
 mod runscope;
 mod specification;
+mod spool_backlog;
 mod stdout;
 mod tcp;
 mod traceable;
@@ -25,6 +26,7 @@ pub use http::Milliseconds;
 pub use retry::{Retry, RetrySettings};
 pub use runscope::RunscopeSettings;
 pub use specification::{Destination, SinkSettings, SinkSpecification};
+pub use spool_backlog::SpoolError;
 pub use stdout::StdoutSettings;
 pub use tcp::TcpSettings;
 pub use traceable::TraceableSettings;
@@ -33,9 +35,11 @@ use super::format::Format;
 use super::record::Record;
 use super::totals::{Counters, SinkTotals};
 use crate::document::Problem;
+use crate::spool;
+use backlog::EitherBacklog;
 use driver::Driver;
 use file::FileSink;
-use queue::{Intake, MemoryBacklog};
+use queue::Intake;
 use runscope::RunscopeSink;
 use std::io;
 use std::path::PathBuf;
@@ -66,6 +70,9 @@ pub enum StartError {
     /// Standard output is closed.
     #[error("cannot write records to standard output: {0}")]
     Stdout(io::Error),
+    /// The spool of a sink cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// A sink cannot work with its settings.
     #[error(transparent)]
     Settings(#[from] Problem),
@@ -84,7 +91,7 @@ pub(super) struct RunningSink {
 /// What every sink's task starts with.
 struct Beginning<'a> {
     runtime: &'a Handle,
-    backlog: MemoryBacklog,
+    backlog: EitherBacklog,
     retry: Retry,
     counters: Arc<Counters>,
     end: watch::Receiver<Option<Instant>>,
@@ -103,9 +110,10 @@ impl RunningSink {
         runtime: &Handle,
         specification: SinkSpecification,
     ) -> Result<Self, StartError> {
-        let SinkSpecification { name, destination, format, queue_bytes, retry } = specification;
+        let SinkSpecification { name, destination, format, queue_bytes, retry, spool } =
+            specification;
         let counters = Arc::new(Counters::new(name));
-        let (intake, backlog) = queue::queue(queue_bytes, Arc::clone(&counters));
+        let (intake, backlog) = queue(spool.as_ref(), queue_bytes, &counters)?;
         let (end, ending) = watch::channel(None);
         let beginning =
             Beginning { runtime, backlog, retry, counters: Arc::clone(&counters), end: ending };
@@ -141,6 +149,21 @@ impl RunningSink {
         self.end.send_replace(Some(end));
         EndingSink { counters: self.counters, task: self.task, _end: self.end }
     }
+}
+
+/// Where records wait: in memory, or on disk if the sink has a spool.
+fn queue(
+    spool: Option<&spool::Settings>,
+    queue_bytes: u64,
+    counters: &Arc<Counters>,
+) -> Result<(Intake, EitherBacklog), StartError> {
+    let counters = Arc::clone(counters);
+    let Some(settings) = spool else {
+        let (intake, backlog) = queue::queue(queue_bytes, counters);
+        return Ok((intake, EitherBacklog::Memory(backlog)));
+    };
+    let (intake, backlog) = spool_backlog::spooled(settings, queue_bytes, counters)?;
+    Ok((intake, EitherBacklog::Spool(backlog)))
 }
 
 fn start_task(

@@ -1,6 +1,6 @@
 //! The spool on a file system that fails on purpose.
 
-mod disk;
+pub(crate) mod disk;
 mod life;
 mod model;
 mod torn;

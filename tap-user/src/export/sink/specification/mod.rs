@@ -18,6 +18,7 @@ pub use settings::SinkSettings;
 use crate::document::Problem;
 use crate::export::Format;
 use crate::export::sink::Retry;
+use crate::spool;
 
 /// Where records go, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct SinkSpecification {
     pub queue_bytes: u64,
     /// How long to wait after a failure.
     pub retry: Retry,
+    /// Where records wait on disk, if they do.
+    pub spool: Option<spool::Settings>,
 }
 
 impl SinkSettings {
@@ -50,6 +53,7 @@ impl SinkSettings {
             format: self.format.unwrap_or(kind.default_format),
             queue_bytes: self.queue_bytes.bytes(),
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
+            spool: self.spool.clone(),
             destination,
         })
     }

@@ -16,6 +16,7 @@ fn sink(name: &str, destination: Destination, format: Format, queue: u64) -> Sin
         format,
         queue_bytes: queue,
         retry: Retry::default(),
+        spool: None,
     }
 }
 
