@@ -7,7 +7,7 @@
 use crate::document::Problem;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::Metadata;
@@ -111,6 +111,13 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Says only that there is one.
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("(secret)")
+    }
+}
+
 /// Tells whether settings have changed; nobody outside can measure how long that takes.
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
@@ -130,7 +137,7 @@ impl JsonSchema for Secret {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "minLength": 1, "writeOnly": true})
+        json_schema!({"title": "secret", "type": "string", "minLength": 1, "writeOnly": true})
     }
 }
 

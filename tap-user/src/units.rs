@@ -130,12 +130,14 @@ pub(crate) const SIZE_PATTERN: &str = "^[0-9]+(KiB|MiB|GiB)?$";
 text_value!(
     ByteSize,
     "size",
-    json_schema!({"type": ["string", "integer"], "pattern": SIZE_PATTERN, "minimum": 0})
+    json_schema!({
+        "title": "size", "type": ["string", "integer"], "pattern": SIZE_PATTERN, "minimum": 0
+    })
 );
 text_value!(
     Period,
     "duration",
-    json_schema!({"type": "string", "pattern": "^[^-]*[0-9][^-]*[a-zA-Z]"})
+    json_schema!({"title": "duration", "type": "string", "pattern": "^[^-]*[0-9][^-]*[a-zA-Z]"})
 );
 
 impl From<Port> for u16 {
@@ -162,7 +164,7 @@ impl JsonSchema for Port {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "integer", "minimum": 1, "maximum": 65_535})
+        json_schema!({"title": "port", "type": "integer", "minimum": 1, "maximum": 65_535})
     }
 }
 

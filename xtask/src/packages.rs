@@ -45,7 +45,7 @@ pub(crate) const BPF_TOOLCHAIN: [Package; 3] = [
 ];
 
 /// What the demo and the live tests run.
-pub(crate) const PROGRAMS_UNDER_TEST: [Package; 3] = [
+pub(crate) const PROGRAMS_UNDER_TEST: [Package; 4] = [
     Package {
         name: "nginx-light",
         reason: "the gateway and its upstream in demo and live tests",
@@ -57,6 +57,11 @@ pub(crate) const PROGRAMS_UNDER_TEST: [Package; 3] = [
         program: Some("/usr/bin/curl"),
     },
     Package { name: "wrk", reason: "load in live tests", program: Some("/usr/bin/wrk") },
+    Package {
+        name: "python3-jsonschema",
+        reason: "judges the schema of the settings independently",
+        program: None,
+    },
 ];
 
 /// What `bench read` runs besides.

@@ -1,9 +1,12 @@
 //! The command line as typed. Defaults and meaning are in `settings`.
 
+use super::settings::{
+    BodyCap, HeaderName, Namespace, ProcessId, ProcessName, RingSize, SnapLength,
+};
 use super::source::SourceKind;
-use crate::export::SinkSpecification;
+use crate::export::SinkSettings;
 use crate::gateway::Generator;
-use crate::units::{ByteSize, Period};
+use crate::units::{ByteSize, Period, Port};
 use clap::{Args, Parser, Subcommand};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -58,6 +61,9 @@ Only looks: nothing is changed, and gatetap may run meanwhile. RECORDS wait to b
 delivered in the last fifth of a second may be among them. The exit code is 0 if every spool could
 be read.")]
     Spool(SpoolArguments),
+    /// Check settings, show their schema or their defaults
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Tell what works on this machine, what does not, and what to do
     #[command(after_help = "Example:
   gatetap doctor --port 8000")]
@@ -97,6 +103,33 @@ pub(super) struct ReadArguments {
     pub(super) records: RecordArguments,
 }
 
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Tell whether `gatetap run --config FILE` would start, and what it would do
+    #[command(after_help = "Example:
+  gatetap config check /etc/gatetap.yaml
+
+Reads secrets and certificates, but asks nobody and opens no file to write. Exit code 0: the file
+is right; 1: it is wrong (file, line, key and what is allowed go to standard error); 2: the command
+line is wrong.")]
+    Check {
+        /// Settings file (YAML)
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Show the JSON Schema of the settings file
+    #[command(after_help = "Examples:
+  gatetap config schema > gatetap.schema.json
+
+An editor with the YAML language server completes and checks a file that begins with
+  # yaml-language-server: $schema=gatetap.schema.json")]
+    Schema,
+    /// Show a settings file with every key at its default, and what each is for
+    #[command(after_help = "Example:
+  gatetap config defaults > gatetap.yaml")]
+    Defaults,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct SpoolArguments {
     /// Folders of spools
@@ -132,7 +165,7 @@ pub(super) struct CommonArguments {
     pub(super) age_limit: Option<Period>,
     /// Ring between kernel and userspace, a power of two [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
-    pub(super) ring_size: Option<ByteSize>,
+    pub(super) ring_size: Option<RingSize>,
 }
 
 /// What becomes of exchanges, wherever they were seen.
@@ -143,16 +176,16 @@ pub(super) struct RecordArguments {
     pub(super) config: Option<PathBuf>,
     /// Bytes of each body that records carry (0: none) [default: 128KiB]
     #[arg(long, value_name = "SIZE")]
-    pub(super) body_cap: Option<ByteSize>,
-    /// Where records go: stdout, file:PATH or tcp:HOST:PORT, with ,format=native|kong|tcp-body-log
+    pub(super) body_cap: Option<BodyCap>,
+    /// Where records go: stdout, file:PATH or tcp:HOST:PORT, with ,key=value of that sink behind it
     #[arg(long, value_name = "SINK")]
-    pub(super) sink: Vec<SinkSpecification>,
+    pub(super) sink: Vec<SinkSettings>,
     /// How correlation ids are made: tracker, uuid or uuid#counter [default: tracker]
     #[arg(long, value_name = "NAME")]
     pub(super) correlation_generator: Option<Generator>,
     /// Header whose value is the correlation id where it is present [default: Kong-Request-ID]
     #[arg(long, value_name = "HEADER")]
-    pub(super) correlation_header: Option<String>,
+    pub(super) correlation_header: Option<HeaderName>,
     /// Export secret headers too (authorization, cookie and the like) instead of REDACTED
     #[arg(long)]
     pub(super) no_redact: bool,
@@ -168,17 +201,17 @@ pub(super) struct RecordArguments {
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct SelectionArguments {
     /// Watch whoever listens on this port [default: 8000 and 8443]; narrows --process and --pid
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) port: Vec<u16>,
+    #[arg(long, value_name = "PORT")]
+    pub(super) port: Vec<Port>,
     /// Watch processes of this name
     #[arg(long, value_name = "NAME")]
-    pub(super) process: Vec<String>,
+    pub(super) process: Vec<ProcessName>,
     /// Watch this process and its descendants of the same name
-    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) pid: Vec<u32>,
+    #[arg(long, value_name = "PID")]
+    pub(super) pid: Vec<ProcessId>,
     /// Only in this network namespace: its inode number, or a path such as /proc/4711/ns/net
     #[arg(long, value_name = "NAMESPACE")]
-    pub(super) netns: Option<String>,
+    pub(super) netns: Option<Namespace>,
     /// Only in this control group (version 2): its path below the mount point
     #[arg(long, value_name = "PATH")]
     pub(super) cgroup: Option<PathBuf>,
@@ -199,5 +232,5 @@ pub(super) struct SourceArguments {
     pub(super) filter: Option<String>,
     /// Bytes of each packet that are captured at most [default: 256KiB]
     #[arg(long, value_name = "SIZE")]
-    pub(super) snap_length: Option<ByteSize>,
+    pub(super) snap_length: Option<SnapLength>,
 }

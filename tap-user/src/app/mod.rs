@@ -1,6 +1,7 @@
 //! From arguments and settings to a running pipeline: everything that touches the outside.
 
 mod arguments;
+mod config;
 mod doctor;
 mod ownership;
 mod packets;
@@ -30,9 +31,12 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log();
     let outcome = match arguments.command {
-        Command::Run(run) => settings::for_run(&run).and_then(start),
-        Command::Watch(watch) => settings::for_watch(&watch).and_then(start),
-        Command::Read(read) => settings::for_read(&read).and_then(|settings| read::read(&settings)),
+        Command::Run(run) => settings::for_run(&run).map_err(Failure::from).and_then(start),
+        Command::Watch(watch) => settings::for_watch(&watch).map_err(Failure::from).and_then(start),
+        Command::Read(read) => settings::for_read(&read)
+            .map_err(Failure::from)
+            .and_then(|settings| read::read(&settings)),
+        Command::Config(command) => config::config(&command),
         Command::Spool(spool) => spool::show(&spool),
         Command::Doctor(doctor) => Ok(doctor::examine(&doctor)),
     };

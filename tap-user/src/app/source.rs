@@ -7,7 +7,9 @@ use super::totals;
 use super::{Failure, with_causes};
 use crate::capture::selection::Selection;
 use crate::segment::Time;
-use std::str::FromStr;
+use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Something that tells a pipeline what happens on connections.
 pub(super) trait Source {
@@ -31,7 +33,11 @@ pub(super) trait Source {
 }
 
 /// Which source is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, ValueEnum,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub(crate) enum SourceKind {
     /// Kernel probes.
     #[default]
@@ -40,19 +46,6 @@ pub(crate) enum SourceKind {
     Interface,
     /// Probes, or where the kernel refuses them packets.
     Auto,
-}
-
-impl FromStr for SourceKind {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "probes" => Ok(Self::Probes),
-            "interface" => Ok(Self::Interface),
-            "auto" => Ok(Self::Auto),
-            _ => Err(format!("`{name}` is not one of probes, interface, auto")),
-        }
-    }
 }
 
 /// Starts the source that the settings ask for, and says on standard error what it watches.

@@ -1,7 +1,8 @@
 //! `gatetap spool`: what waits in spools. Only looks, also while gatetap runs.
 
 use super::arguments::SpoolArguments;
-use super::{Failure, settings, with_causes};
+use super::settings::Loaded;
+use super::{Failure, with_causes};
 use crate::spool::{Examined, examine};
 use serde::Serialize;
 use std::fmt;
@@ -36,7 +37,7 @@ struct Held {
 pub(super) fn show(arguments: &SpoolArguments) -> Result<ExitCode, Failure> {
     let mut paths = arguments.paths.clone();
     if let Some(config) = &arguments.config {
-        paths.extend(settings::spools(config)?);
+        paths.extend(spools(config)?);
         if paths.is_empty() {
             return Err(format!("no sink in {} has a spool", config.display()).into());
         }
@@ -49,6 +50,12 @@ pub(super) fn show(arguments: &SpoolArguments) -> Result<ExitCode, Failure> {
     }
     let all = rows.iter().all(|row| matches!(row.state, State::Held(_)));
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Folders of all spools that the sinks in a settings file have.
+fn spools(config: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let sinks = Loaded::read(Some(config))?.settings.sinks;
+    Ok(sinks.into_iter().filter_map(|sink| Some(sink.spool?.path)).collect())
 }
 
 fn row(path: &Path) -> Row {

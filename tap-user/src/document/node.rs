@@ -119,6 +119,22 @@ impl Node {
         self.entry(key).is_some()
     }
 
+    /// Values of all keys, however deep, whose name is wanted.
+    #[must_use]
+    pub fn values_of(&self, is_wanted: &dyn Fn(&str) -> bool) -> Vec<&str> {
+        match &self.value {
+            Value::Null | Value::Scalar(_) => Vec::new(),
+            Value::List(list) => list.iter().flat_map(|node| node.values_of(is_wanted)).collect(),
+            Value::Map(entries) => entries
+                .iter()
+                .flat_map(|entry| match &entry.value.value {
+                    Value::Scalar(scalar) if is_wanted(&entry.key) => vec![scalar.text.as_str()],
+                    _ => entry.value.values_of(is_wanted),
+                })
+                .collect(),
+        }
+    }
+
     /// The line where a key stands (`sinks[0].tcp.port`), or where the nearest one around it does.
     #[must_use]
     pub fn line_of(&self, path: &str) -> Option<u64> {

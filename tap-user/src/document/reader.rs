@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
 /// Says what kind of thing stands there, but never its text, which may be a secret.
 fn mismatch(value: &Value, wanted: &str) -> Problem {
     let kind = match value {
-        Value::Null => "nothing",
+        Value::Null => "empty",
         Value::Scalar(_) => "a single value",
         Value::List(list) if list.first().is_some_and(Node::is_option) => {
             return Problem::new("this key is given twice; it has one value");
@@ -49,7 +49,7 @@ fn mismatch(value: &Value, wanted: &str) -> Problem {
         Value::List(_) => "a list",
         Value::Map(_) => "keys with values",
     };
-    Problem::new(format!("here stands {kind}; use {wanted}"))
+    Problem::new(format!("this is {kind}; use {wanted}"))
 }
 
 impl Node {

@@ -221,9 +221,9 @@ mod tests {
                 "port: '80'\nname: x\n",
                 "line 1: port: \"80\" in quotes is text; use a whole number from 0 to 65535 without quotes",
             ),
-            ("name: x\nport:\n", "line 2: port: here stands nothing; use a whole number"),
+            ("name: x\nport:\n", "line 2: port: this is empty; use a whole number"),
             ("name: x\n", "line 1: port: this key is missing"),
-            ("port: 1\nname: [x]\n", "line 2: name: here stands a list; use a text"),
+            ("port: 1\nname: [x]\n", "line 2: name: this is a list; use a text"),
             (
                 "port: 1\nname: x\non: maybe\n",
                 "line 3: on: `maybe` is impossible here; use true or false",
@@ -234,7 +234,7 @@ mod tests {
             ),
             (
                 "port: 1\nname: x\nlist: 5\n",
-                "line 3: list: here stands a single value; use a list, as [one, two]",
+                "line 3: list: this is a single value; use a list, as [one, two]",
             ),
             (
                 "port: 1\nname: x\nchoice: plan\n",
@@ -248,7 +248,7 @@ mod tests {
                 "port: 1\nname: x\nchoice: {keyed: {}}\n",
                 "line 3: choice.keyed.key: this key is missing",
             ),
-            ("[]", "line 1: here stands a list; use keys with values"),
+            ("[]", "line 1: this is a list; use keys with values"),
         ] {
             assert_eq!(sample(yaml).unwrap_err(), expected, "{yaml}");
         }

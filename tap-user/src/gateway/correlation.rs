@@ -6,6 +6,8 @@ use super::{Correlation, CorrelationSource, Observation};
 use crate::http::content::Contents;
 use crate::http::{Exchange, Headers, Outcome};
 use crate::segment::{Connection, Leg, Time, address_text};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::str::FromStr;
@@ -23,7 +25,9 @@ const HONOURED_LENGTH_LIMIT: usize = 1_024;
 const WORKER_LIMIT: usize = 4_096;
 
 /// How ids are made, by Kong's own names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum Generator {
     /// `server_addr-server_port-pid-connection-connection_requests-timestamp`
     #[default]
@@ -31,6 +35,7 @@ pub enum Generator {
     /// A random UUID.
     Uuid,
     /// One UUID per worker process and a counter that starts at 1.
+    #[serde(rename = "uuid#counter")]
     UuidCounter,
 }
 

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
     /// The file; created with mode 0600.
+    #[schemars(example = "/var/log/gatetap.ndjson")]
     pub path: PathBuf,
 }
 

@@ -1,7 +1,7 @@
 //! Durations as Kong's plugins write them: bare numbers of milliseconds; with a unit they are
 //! what they are in all other settings.
 
-use crate::units::{parse_duration, text_value};
+use crate::units::{Period, parse_duration, text_value};
 use schemars::json_schema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -26,15 +26,17 @@ impl FromStr for Milliseconds {
 
 impl fmt::Display for Milliseconds {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = if self.0.is_zero() { "" } else { "ms" };
-        write!(formatter, "{}{unit}", self.0.as_millis())
+        if self.0.is_zero() { formatter.write_str("0") } else { Period(self.0).fmt(formatter) }
     }
 }
 
 text_value!(
     Milliseconds,
     "milliseconds",
-    json_schema!({"type": ["string", "integer"], "pattern": "^[^-]*[0-9][^-]*$", "minimum": 0})
+    json_schema!({
+        "title": "duration", "type": ["string", "integer"], "pattern": "^[^-]*[0-9][^-]*$",
+        "minimum": 0
+    })
 );
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub(super) const EXAMPLE: &str = DEFAULT_ENDPOINT;
 #[serde(deny_unknown_fields)]
 pub struct RunscopeSettings {
     /// The bucket that gets the messages.
+    #[schemars(example = &"abcdef012345")]
     pub bucket_key: String,
     /// The token that authorizes to write messages. Better given by `access_token_env` or
     /// `access_token_file`.

@@ -19,6 +19,8 @@ use crate::document::Problem;
 use crate::export::Format;
 use crate::export::sink::Retry;
 use crate::spool;
+use crate::units::ByteSize;
+use std::fmt::{self, Display};
 
 /// Where records go, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,21 @@ pub struct SinkSpecification {
     pub retry: Retry,
     /// Where records wait on disk, if they do.
     pub spool: Option<spool::Settings>,
+}
+
+/// What it is, in a line for people.
+impl Display for SinkSpecification {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, destination, format, queue_bytes, spool, .. } = self;
+        let label = destination.settings().label();
+        if *name == label {
+            write!(formatter, "{label}")?;
+        } else {
+            write!(formatter, "{name} ({label})")?;
+        }
+        write!(formatter, ": format {format}, queue {}", ByteSize(*queue_bytes))?;
+        spool.iter().try_for_each(|spool| write!(formatter, ", spool {}", spool.path.display()))
+    }
 }
 
 impl SinkSettings {

@@ -32,14 +32,13 @@ pub struct SinkSettings {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub tcp: Option<TcpSettings>,
     /// Runscope's API.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub runscope: Option<RunscopeSettings>,
     /// A Traceable agent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub traceable: Option<TraceableSettings>,
     /// What records look like; by default `native`, `kong` for `tcp`, and that of their names for
-    /// `runscope` and `traceable`. `line`,
-    /// `coloured-line` and `indented` are for people.
+    /// `runscope` and `traceable`. `line`, `coloured-line` and `indented` are for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// Bytes of records that wait in memory; beyond it they are dropped and counted.
@@ -50,6 +49,14 @@ pub struct SinkSettings {
     /// without one they wait in memory only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spool: Option<spool::Settings>,
+}
+
+impl SinkSettings {
+    /// Standard output with all its defaults.
+    #[must_use]
+    pub fn stdout() -> Self {
+        Self { stdout: Some(StdoutSettings::default()), ..Self::default() }
+    }
 }
 
 /// A key with nothing behind it (`stdout:`) is given all the same.
@@ -105,7 +112,8 @@ text_value!(
     QueueSize,
     "queue size",
     json_schema!({
-        "type": ["string", "integer"], "pattern": SIZE_PATTERN, "minimum": LEAST_QUEUE_BYTES
+        "title": "size", "type": ["string", "integer"], "pattern": SIZE_PATTERN,
+        "minimum": LEAST_QUEUE_BYTES
     })
 );
 

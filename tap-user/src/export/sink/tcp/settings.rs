@@ -16,8 +16,10 @@ const DEFAULT_TIMEOUT: Period = Period(Duration::from_secs(10));
 #[serde(deny_unknown_fields)]
 pub struct TcpSettings {
     /// Name or address of the collector; IPv6 without brackets.
+    #[schemars(example = "collector.example")]
     pub host: String,
     /// Its port.
+    #[schemars(example = 9563)]
     pub port: Port,
     /// How long connecting or one write may take.
     #[serde(default = "default_timeout")]

@@ -29,6 +29,7 @@ const AGENT_TOKEN: HeaderName = HeaderName::from_static("traceableai-agent-token
 pub struct TraceableSettings {
     /// Where the agent's REST server is, `http` or `https`; `/ext_cap/v1/req_res_cap` is put
     /// behind it.
+    #[schemars(example = EXAMPLE)]
     pub ext_cap_endpoint: String,
     /// The service that the exchanges belong to.
     #[serde(default = "default_service_name")]

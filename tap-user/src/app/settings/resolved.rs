@@ -1,0 +1,174 @@
+//! Settings resolved for a command.
+
+use super::file::{ALL_INTERFACES, SettingsFile};
+use super::load::Loaded;
+use super::selection::selection;
+use super::values::Namespace;
+use crate::app::arguments::{ReadArguments, RunArguments, WatchArguments};
+use crate::app::source::SourceKind;
+use crate::capture::selection::Selection;
+use crate::document::Problem;
+use crate::export::{Format, SinkSettings, SinkSpecification};
+use crate::gateway::Generator;
+use crate::http::Limits;
+use std::io::IsTerminal;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Everything that a run needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) selection: Selection,
+    pub(crate) source: SourceKind,
+    pub(crate) packets: PacketSettings,
+    pub(crate) ring_bytes: u32,
+    pub(crate) records: RecordSettings,
+}
+
+/// What only live packets have.
+#[derive(Debug, Clone)]
+pub(crate) struct PacketSettings {
+    /// Interface to capture; `None` for all.
+    pub(crate) interface: Option<String>,
+    /// Packets to capture, in the language of tcpdump.
+    pub(crate) filter: Option<String>,
+    /// Bytes of each packet that are captured at most.
+    pub(crate) snap_length: u32,
+    /// Where the selection's network namespace is, if it was given as a path.
+    pub(crate) namespace: Option<PathBuf>,
+}
+
+/// Everything that reading files needs.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadSettings {
+    pub(crate) files: Vec<PathBuf>,
+    /// Ports and addresses of which a packet must have one; without any, all do.
+    pub(crate) ports: Vec<u16>,
+    pub(crate) hosts: Vec<IpAddr>,
+    /// An expression of tcpdump.
+    pub(crate) filter: Option<String>,
+    pub(crate) records: RecordSettings,
+}
+
+/// What becomes of exchanges, wherever they were seen.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordSettings {
+    pub(crate) limits: Limits,
+    pub(crate) memory_bytes: u64,
+    pub(crate) generator: Generator,
+    pub(crate) correlation_header: String,
+    pub(crate) redact: bool,
+    pub(crate) sinks: Vec<SinkSpecification>,
+    pub(crate) totals_file: Option<PathBuf>,
+}
+
+/// Settings of `gatetap run`; without any sink records go to standard output.
+pub(crate) fn for_run(arguments: &RunArguments) -> Result<Settings, Problem> {
+    let mut loaded = Loaded::for_tap(&arguments.common)?;
+    loaded.write_somewhere();
+    let mut settings = loaded.resolve()?;
+    settings.records.totals_file = arguments.common.records.totals_file.clone();
+    Ok(settings)
+}
+
+/// Settings of `gatetap read`; without any sink records go to standard output. Nobody waits for
+/// an exchange in a file, so none is shown before its end.
+pub(crate) fn for_read(arguments: &ReadArguments) -> Result<ReadSettings, Problem> {
+    let mut loaded = Loaded::for_records(&arguments.records)?;
+    loaded.write_somewhere();
+    let mut records = loaded.resolve_records()?;
+    records.limits.age_limit_ns = u64::MAX;
+    records.totals_file = arguments.records.totals_file.clone();
+    Ok(ReadSettings {
+        files: arguments.files.clone(),
+        ports: arguments.port.clone(),
+        hosts: arguments.host.clone(),
+        filter: arguments.filter.clone(),
+        records,
+    })
+}
+
+/// Settings of `gatetap watch`: standard output carries lines for people.
+pub(crate) fn for_watch(arguments: &WatchArguments) -> Result<Settings, Problem> {
+    let mut settings = Loaded::for_tap(&arguments.common)?.resolve()?;
+    let mut lines = SinkSettings::stdout().resolve()?;
+    lines.format = match (arguments.full, std::io::stdout().is_terminal()) {
+        (true, _) => Format::Indented,
+        (false, true) => Format::ColouredLine,
+        (false, false) => Format::Line,
+    };
+    settings.records.sinks.insert(0, lines);
+    settings.records.totals_file = arguments.common.records.totals_file.clone();
+    Ok(settings)
+}
+
+impl Loaded {
+    /// Without any sink, records go to standard output.
+    pub(crate) fn write_somewhere(&mut self) {
+        if self.settings.sinks.is_empty() {
+            self.settings.sinks.push(SinkSettings::stdout());
+        }
+    }
+
+    /// Settings of a tap.
+    pub(crate) fn resolve(&self) -> Result<Settings, Problem> {
+        let SettingsFile { source, ring_size, .. } = &self.settings;
+        Ok(Settings {
+            selection: selection(&self.settings).map_err(|problem| self.place(problem))?,
+            source: *source,
+            packets: packets(&self.settings).map_err(|problem| self.place(problem))?,
+            ring_bytes: ring_size.bytes(),
+            records: self.resolve_records()?,
+        })
+    }
+
+    fn resolve_records(&self) -> Result<RecordSettings, Problem> {
+        let SettingsFile { body_cap, age_limit, memory_limit, correlation, redact, sinks, .. } =
+            &self.settings;
+        let sinks = self::sinks(sinks).map_err(|problem| self.place(problem))?;
+        Ok(RecordSettings {
+            limits: Limits {
+                body_cap: body_cap.0.0,
+                age_limit_ns: u64::try_from(age_limit.0.as_nanos()).unwrap_or(u64::MAX),
+                ..Limits::default()
+            },
+            memory_bytes: memory_limit.0,
+            generator: correlation.generator,
+            correlation_header: correlation.header.to_string(),
+            redact: *redact,
+            sinks,
+            totals_file: None,
+        })
+    }
+}
+
+fn packets(settings: &SettingsFile) -> Result<PacketSettings, Problem> {
+    let SettingsFile { source, interface, capture_filter, snap_length, select, .. } = settings;
+    if capture_filter.is_some() && *source == SourceKind::Probes {
+        let message = "packets are filtered only where there are packets; use source: interface";
+        return Err(Problem::at("capture_filter", message));
+    }
+    Ok(PacketSettings {
+        interface: Some(interface.clone()).filter(|name| name != ALL_INTERFACES),
+        filter: capture_filter.clone(),
+        snap_length: snap_length.bytes(),
+        namespace: match &select.network_namespace {
+            Some(Namespace::Path(path)) => Some(path.clone()),
+            _ => None,
+        },
+    })
+}
+
+fn sinks(settings: &[SinkSettings]) -> Result<Vec<SinkSpecification>, Problem> {
+    let mut resolved: Vec<SinkSpecification> = Vec::new();
+    for (index, sink) in settings.iter().enumerate() {
+        let in_list = |problem: Problem| problem.below_entry(index).below("sinks");
+        let sink = sink.resolve().map_err(in_list)?;
+        if resolved.iter().any(|other| other.name == sink.name) {
+            let message = format!("there is a sink {} already; give each its own name", sink.name);
+            return Err(in_list(Problem::at("name", message)));
+        }
+        resolved.push(sink);
+    }
+    Ok(resolved)
+}
