@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::capture::traffic::Traffic;
-use crate::export::SinkTotals;
+use crate::export::{SinkTotals, SpoolTotals};
 use crate::flow::FlowCounters;
 use crate::flow::decode::DecodeCounters;
 use crate::http::{Exchange, Outcome};
@@ -97,8 +97,12 @@ pub(super) struct Sink {
     dropped: u64,
     dropped_queue_full: u64,
     dropped_at_shutdown: u64,
+    dropped_spool_full: u64,
+    dropped_spool_damaged: u64,
     reconnects: u64,
     failures: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spool: Option<SpoolTotals>,
 }
 
 impl From<SinkTotals> for Sink {
@@ -109,6 +113,9 @@ impl From<SinkTotals> for Sink {
             dropped: totals.dropped.total(),
             dropped_queue_full: totals.dropped.queue_full,
             dropped_at_shutdown: totals.dropped.shutdown,
+            dropped_spool_full: totals.dropped.spool_full,
+            dropped_spool_damaged: totals.dropped.spool_damaged,
+            spool: totals.spool,
             reconnects: totals.reconnects,
             failures: totals.failures,
             name: totals.name,
@@ -273,6 +280,9 @@ impl fmt::Display for Totals {
         for sink in &self.sinks {
             let Sink { name, delivered, dropped, .. } = sink;
             write!(f, "\nsink       {name}: {delivered} records delivered, {dropped} dropped")?;
+            if let Some(SpoolTotals { waiting_records, .. }) = sink.spool {
+                write!(f, ", {waiting_records} wait in its spool")?;
+            }
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! What a sink's spool holds, and what it cost.
 
+use serde::Serialize;
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// What a spool holds, and what it cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct SpoolTotals {
     /// Records that an earlier run had left in it.
     pub found_records: u64,

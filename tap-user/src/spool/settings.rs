@@ -25,15 +25,16 @@ const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Folder of this sink alone; made with mode 0700 if it is not there.
+    #[schemars(example = "/var/spool/gatetap/collector")]
     pub path: PathBuf,
-    /// Bytes that it may take on disk: at least 1MiB, 1GiB unless set.
+    /// Bytes that it may take on disk, at least 1MiB.
     #[serde(default)]
     pub size: SpoolSize,
     /// What goes when it is full: the oldest records, or the newest. Both are counted.
     #[serde(default)]
     pub when_full: WhenFull,
-    /// How long a record may be in the kernel only: a power cut costs at most what was recorded
-    /// in this time. 1s unless set. A killed process costs nothing.
+    /// How often it is synced: a power cut costs at most what was recorded since. A killed process
+    /// costs nothing.
     #[serde(default = "default_sync")]
     pub sync: Period,
 }
