@@ -43,7 +43,7 @@ fn numbers(file: &Path) -> Vec<usize> {
     let text = fs::read_to_string(file).unwrap();
     let number = |line: &str| {
         let record: Value = serde_json::from_str(line).unwrap();
-        record["tap"]["id"].as_str().unwrap().strip_prefix("r-").unwrap().parse().unwrap()
+        record["id"].as_str().unwrap().strip_prefix("r-").unwrap().parse().unwrap()
     };
     text.lines().map(number).collect()
 }

@@ -82,7 +82,9 @@ impl fmt::Display for SpoolSize {
 text_value!(
     SpoolSize,
     "spool size",
-    json_schema!({"type": ["string", "integer"], "pattern": SIZE_PATTERN, "minimum": LEAST_BYTES})
+    json_schema!({
+        "title": "size", "type": ["string", "integer"], "pattern": SIZE_PATTERN, "minimum": LEAST_BYTES
+    })
 );
 
 fn default_sync() -> Period {
