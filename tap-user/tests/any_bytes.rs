@@ -62,9 +62,10 @@ impl<'de> Visitor<'de> for NoKeyTwice {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
         let mut keys = HashSet::new();
         while let Some(key) = members.next_key::<String>()? {
-            match key.as_str() {
-                "body" => drop(members.next_value::<Option<Self>>()?),
-                _ => drop(members.next_value::<Self>()?),
+            if key == "body" {
+                members.next_value::<Option<Self>>()?;
+            } else {
+                members.next_value::<Self>()?;
             }
             if let Some(key) = keys.replace(key) {
                 return Err(A::Error::custom(format!("key {key:?} twice")));

@@ -15,15 +15,20 @@ use gatetap::http::{Body, Framing, Outcome};
 use receiver::runscope::{self, Runscope};
 use receiver::traceable::Traceable;
 use receiver::{Behaviour, Contract, Receiver, Script, always, at_first, every};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::{after, body, connection, kong_example, observation, request, response};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
 
 /// Enough for anything here; a test that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -46,7 +51,7 @@ fn traceable() -> Traceable {
 
 /// Settings of a Runscope sink that posts there, as on the command line.
 fn runscope_at(url: &str) -> String {
-    format!("runscope:bucket1,api_endpoint={url},access_token={TOKEN},timeout=300ms")
+    format!("runscope:bucket1,api_endpoint={url},access_token={TOKEN},timeout=300ms,log_body=true")
 }
 
 /// Settings of a Traceable sink that posts there.
@@ -81,6 +86,16 @@ fn assert_adds_up(totals: &SinkTotals) {
         + totals.rejected_records
         + totals.dropped.total();
     assert_eq!(totals.given_records, accounted, "{totals:?}");
+}
+
+/// Failures by their kinds.
+fn kinds(totals: &SinkTotals) -> Vec<(&str, u64)> {
+    totals.failures_by_kind.iter().map(|(kind, count)| (*kind, *count)).collect()
+}
+
+/// The kind of the first failure that there is.
+fn first_kind(totals: &SinkTotals) -> Option<&str> {
+    kinds(totals).first().map(|(kind, _)| *kind)
 }
 
 fn assert_no_violations(receiver: &Receiver) {
@@ -211,6 +226,20 @@ async fn runscope_gets_the_message_of_kongs_plugin() {
     assert_eq!(record("ipv6")["response"]["response_time"], json!(0.333));
 }
 
+/// As in Kong, bodies are only sent if that is asked for; then they are the empty string.
+#[tokio::test]
+async fn runscope_gets_no_bodies_unless_told_to() {
+    let receiver = Receiver::start(runscope(), always(Behaviour::Take)).await;
+    let record =
+        send_all(&receiver, &runscope_at(&receiver.url()).replace(",log_body=true", "")).await;
+    for id in ["json", "form", "binary", "chunked", "gzip", "large"] {
+        assert_eq!(record(id)["response"]["body"], "", "{id}");
+        assert_eq!(record(id)["request"]["form"], json!({}), "{id}");
+    }
+    assert_eq!(record("form")["request"]["body"], "");
+    assert_eq!(record("chunked")["response"]["size_bytes"], "50");
+}
+
 #[tokio::test]
 async fn traceable_gets_one_call_per_exchange_in_form_a() {
     let receiver = Receiver::start(traceable(), always(Behaviour::Take)).await;
@@ -288,7 +317,7 @@ async fn what_a_format_has_no_place_for_waits_or_is_counted() {
 // ---- receivers that misbehave
 
 /// Sends records to a receiver with that script, both kinds of sinks; all of them arrive.
-async fn all_arrive(count: usize, script: fn() -> Script, kinds: &[&str]) {
+async fn all_arrive(count: usize, script: fn() -> Script, allowed: &[&str]) {
     for (kind, receiver) in [
         ("runscope", Receiver::start(runscope(), script()).await),
         ("traceable", Receiver::start(traceable(), script()).await),
@@ -306,9 +335,9 @@ async fn all_arrive(count: usize, script: fn() -> Script, kinds: &[&str]) {
         assert_adds_up(&totals);
         let delivered = (totals.delivered_records, totals.queued_records);
         assert_eq!(delivered, (count as u64, 0), "{kind}: {totals:?}");
-        assert!(totals.failures >= 1 || kinds.is_empty(), "{kind}: {totals:?}");
-        for (failed, _) in &totals.failures_by_kind {
-            assert!(kinds.contains(failed), "{kind}: {totals:?}");
+        assert!(totals.failures >= 1 || allowed.is_empty(), "{kind}: {totals:?}");
+        for (failed, _) in kinds(&totals) {
+            assert!(allowed.contains(&failed), "{kind}: {totals:?}");
         }
     }
 }
@@ -327,7 +356,7 @@ async fn a_receiver_that_is_absent_gets_everything_when_it_comes() {
         sleep(Duration::from_millis(250)).await;
         let before = exporter.totals().remove(0);
         assert_eq!((before.delivered_records, before.queued_records), (0, 30));
-        assert_eq!(before.failures_by_kind.first().map(|(kind, _)| *kind), Some("connect"));
+        assert_eq!(first_kind(&before), Some("connect"));
         let take = always(Behaviour::Take);
         let receiver = if is_runscope {
             Receiver::start_again(port, runscope(), take)
@@ -400,7 +429,7 @@ async fn a_reply_may_drip_as_long_as_it_ends_in_time() {
     export_numbered(&mut exporter, 0..20);
     let totals = shut_down(exporter).await;
     assert_eq!(totals.delivered_records, 20);
-    assert_eq!(totals.failures_by_kind.first().map(|(kind, _)| *kind), Some("timeout"));
+    assert_eq!(first_kind(&totals), Some("timeout"));
     assert!(receiver.taken().len() > 20, "what it may have taken comes again");
 }
 
@@ -418,7 +447,7 @@ async fn a_reply_that_is_cut_counts_as_none_only_where_it_means_something() {
     let totals = shut_down(posting).await;
     assert_eq!(receiver.taken().into_iter().collect::<HashSet<_>>(), ids(0..30));
     assert_eq!((totals.delivered_records, totals.rejected_records), (30, 0));
-    assert_eq!(totals.failures_by_kind.first().map(|(kind, _)| *kind), Some("reply"));
+    assert_eq!(first_kind(&totals), Some("reply"));
     assert_eq!(receiver.taken().len() as u64, 30 + totals.failures);
 
     let receiver = Receiver::start(traceable(), every(7, Behaviour::CutReply)).await;
@@ -437,7 +466,7 @@ async fn retry_after_is_honoured() {
     exporter.export(&numbered(0));
     let totals = shut_down(exporter).await;
     assert!(begin.elapsed() >= Duration::from_secs(1));
-    assert_eq!(totals.failures_by_kind, [("status_429", 1)]);
+    assert_eq!(kinds(&totals), [("status_429", 1)]);
     assert_eq!(receiver.taken(), ["r-0"]);
     let times = receiver.times();
     assert!(times[1] - times[0] >= Duration::from_secs(1));
@@ -453,7 +482,7 @@ async fn a_wrong_token_holds_records_back_until_it_is_right() {
         export_numbered(&mut exporter, 0..20);
         let totals = shut_down(exporter).await;
         assert_eq!((totals.delivered_records, totals.rejected_records), (20, 0), "{totals:?}");
-        assert_eq!(totals.failures_by_kind.first().map(|(kind, _)| *kind), Some("status_4xx"));
+        assert_eq!(first_kind(&totals), Some("status_4xx"));
         assert_eq!(receiver.taken().into_iter().collect::<HashSet<_>>(), ids(0..20));
     }
 }
@@ -482,7 +511,7 @@ async fn a_record_that_alone_is_refused_goes_after_some_tries() {
     export_numbered(&mut exporter, 5..8);
     let totals = shut_down(exporter).await;
     assert_eq!((totals.delivered_records, totals.rejected_records), (7, 1), "{totals:?}");
-    assert_eq!(totals.failures_by_kind, [("status_4xx", 9)]);
+    assert_eq!(kinds(&totals), [("status_4xx", 9)]);
     assert!(!receiver.taken().contains(&"r-4".to_owned()));
 }
 
@@ -543,13 +572,13 @@ async fn a_redirect_is_not_followed() {
     export_numbered(&mut exporter, 0..3);
     let totals = shut_down(exporter).await;
     assert_eq!((totals.delivered_records, elsewhere.calls()), (3, 0));
-    assert_eq!(totals.failures_by_kind, [("status_other", 2)]);
+    assert_eq!(kinds(&totals), [("status_other", 2)]);
 }
 
 /// Proxies that the environment names get nothing: what is captured is not theirs to see.
 #[test]
 fn proxies_of_the_environment_get_nothing() {
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
+    let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "proxy_child", "--nocapture"])
         .env("GATETAP_TEST_PROXY", "1")
         .env("http_proxy", "http://127.0.0.1:9")
@@ -591,6 +620,89 @@ async fn memory_stays_bounded_while_a_receiver_stalls() {
     assert!(totals.dropped.queue_full > 400 && totals.dropped.shutdown > 0, "{totals:?}");
     assert_eq!((totals.delivered_records, totals.queued_bytes), (0, 0));
     assert_adds_up(&totals);
+}
+
+// ---- TLS
+
+/// A certificate for those names that signs itself, made by OpenSSL: paths of the certificate and
+/// its key.
+fn certificate(folder: &Path, names: &str) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    let output = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-days", "2", "-subj", "/CN=localhost"])
+        // Without this it would be an authority, which no server may be.
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-addext", &format!("subjectAltName={names}")])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .output()
+        .expect("openssl is there: see xtask/src/packages.rs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    (certificate, key)
+}
+
+fn acceptor(certificate: &Path, key: &Path) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let chain = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
+    let server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap())
+        .unwrap();
+    TlsAcceptor::from(Arc::new(server))
+}
+
+#[tokio::test]
+async fn https_is_verified_unless_told_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, key) = certificate(folder.path(), "DNS:localhost,IP:127.0.0.1");
+    let receiver =
+        Receiver::start_tls(runscope(), always(Behaviour::Take), acceptor(&own, &key)).await;
+    let known = format!(",tls_ca={}", own.display());
+    for (host, options, is_trusted) in [
+        ("127.0.0.1", known.as_str(), true),
+        ("localhost", known.as_str(), true),
+        ("127.0.0.1", ",tls_verify=false", true),
+        ("127.0.0.1", "", false),
+    ] {
+        let url = format!("https://{host}:{}", receiver.port());
+        assert_eq!(is_delivered(&receiver, &url, options).await, is_trusted, "{host}{options}");
+    }
+    assert_no_violations(&receiver);
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (other, key) = certificate(folder.path(), "DNS:other.example");
+    let receiver =
+        Receiver::start_tls(runscope(), always(Behaviour::Take), acceptor(&other, &key)).await;
+    let url = format!("https://127.0.0.1:{}", receiver.port());
+    let known = format!(",tls_ca={}", other.display());
+    assert!(!is_delivered(&receiver, &url, &known).await);
+}
+
+/// Sends three records; if they do not arrive, TLS is the reason.
+async fn is_delivered(receiver: &Receiver, url: &str, options: &str) -> bool {
+    let sink = runscope_at(url).replace("timeout=300ms", "timeout=5s");
+    let before = receiver.taken().len();
+    let mut exporter = exporter(&format!("{sink}{options}"));
+    export_numbered(&mut exporter, 0..3);
+    let arriving = tokio::time::timeout(PATIENCE, async {
+        while exporter.totals()[0].queued_records > 0 && exporter.totals()[0].failures == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+    arriving.await.expect("something becomes of them");
+    let totals = exporter.shutdown(Duration::ZERO).await.remove(0);
+    let failed = first_kind(&totals);
+    let became = (totals.delivered_records, receiver.taken().len() - before, failed);
+    assert!([(3, 3, None), (0, 0, Some("tls"))].contains(&became), "{became:?}");
+    failed.is_none()
 }
 
 // ---- secrets
@@ -663,6 +775,34 @@ fn settings_do_not_show_tokens() {
     let problem = format!("runscope:b,access_token={TOKEN},timeout=0");
     let problem = problem.parse::<SinkSpecification>().unwrap_err().to_string();
     assert!(problem.contains("timeout") && !problem.contains(TOKEN), "{problem}");
+}
+
+/// Sinks with and without bodies beside each other, each in its way.
+#[tokio::test]
+async fn bodies_can_be_kept_from_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, bodies: bool| folder.path().join(format!("{name}-{bodies}"));
+    let formats =
+        ["native", "kong", "tcp-body-log", "tcp-body-log-strict", "runscope", "traceable"];
+    let both = formats.into_iter().flat_map(|name| [(name, true), (name, false)]);
+    let sinks = both.clone().map(|(name, bodies)| {
+        let path = path(name, bodies);
+        format!("file:{},format={name},log_body={bodies}", path.display()).parse().unwrap()
+    });
+    let mut exporter = Exporter::start(&Handle::current(), sinks.collect()).unwrap();
+    let content = body(b"{\"a\":\"hunter2\"}");
+    let fields = [("Host", "h"), ("Content-Type", "application/json")];
+    let request = request("POST", b"/", &fields, content.clone());
+    let response = response(200, "OK", &fields, content.clone());
+    exporter.export(&observation(connection(), Some(request), Some(response), Outcome::Complete));
+    exporter.shutdown(PATIENCE).await;
+    let encoded = STANDARD.encode(&content.bytes);
+    for (name, bodies) in both {
+        let record = std::fs::read_to_string(path(name, bodies)).unwrap();
+        let shown = record.contains("hunter2") || record.contains(&encoded);
+        assert_eq!(shown, bodies, "{name}: {record}");
+        assert!(!record.contains("redacted\":{}"), "{record}");
+    }
 }
 
 /// A contract that is never violated would prove nothing.

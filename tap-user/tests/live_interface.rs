@@ -24,8 +24,8 @@ const SHOWN: usize = 20;
 const FOR_LARGE_BODIES: [&str; 4] = ["--body-cap", "8MiB", "--ring-size", "256MiB"];
 /// Clients that work at once.
 const CLIENTS: usize = 4;
-/// Share of the records that must name their process, where the tap keeps up with the traffic. Of
-/// a connection that lives for a millisecond nobody can be asked any more.
+/// Share of the records, or of the connections, that must name their process. Of a connection that
+/// lives for a millisecond nobody can be asked any more if the tap's turn comes too late.
 const LEAST_ATTRIBUTED: f64 = 0.5;
 
 #[test]
@@ -55,6 +55,7 @@ fn packets_and_probes_tell_the_same_exchanges() {
     let whole = run.accounts.iter().filter(|account| account.given_up.is_none()).count();
     let client_legs = by_packets.keys().filter(|(leg, _)| leg == "client").count();
     assert!(client_legs >= whole, "{client_legs} client legs of {whole} exchanges");
+    assert_owners_found(&packets);
     eprintln!("{} legs alike; {}", by_packets.len(), packets.totals["packets"]);
 }
 
@@ -201,6 +202,17 @@ fn assert_attributed(exchanges: &Exchanges) {
     let share = known as f64 / records.len().max(1) as f64;
     eprintln!("process known in {known} of {} records", records.len());
     assert!(share >= LEAST_ATTRIBUTED, "only {share:.2} of the records have a process");
+}
+
+/// Whether the owners that were found are the right ones, the comparison with the probes shows.
+#[track_caller]
+fn assert_owners_found(outcome: &Outcome) {
+    let connections = outcome.totals["connections"].as_object().unwrap().values();
+    let connections: u64 = connections.map(|count| count.as_u64().unwrap()).sum();
+    let unknown = outcome.total("/packets/pid_unknown");
+    eprintln!("process unknown of {unknown} of {connections} connections");
+    let share = 1.0 - unknown as f64 / connections.max(1) as f64;
+    assert!(share >= LEAST_ATTRIBUTED, "only {share:.2} of the connections have a process");
 }
 
 #[track_caller]

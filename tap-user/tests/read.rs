@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
 use serde_json::Value;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
+use xtask::requirement;
 
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
@@ -220,6 +223,44 @@ fn a_file_that_ends_in_the_middle_of_a_packet_is_read_and_told() {
     assert_eq!(targets(&output), ["/one", "/two", "/three"]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("cut.pcap ends in the middle of a packet"), "{told}");
+}
+
+/// `script` gives the program a terminal, a pipe with a name the time to show something there.
+#[test]
+fn progress_is_shown_on_a_terminal() {
+    let needed = ["/usr/bin/script", "/usr/bin/mkfifo"].into_iter();
+    if requirement::met(needed.map(requirement::program).collect::<Result<(), _>>()).is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let connections = vec![connection(1, 1, 80, "/"); 200];
+    let bytes = std::fs::read(file(folder.path(), "trace.pcap", &connections)).unwrap();
+    let pipe = folder.path().join("slow");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let command = format!(
+        "{} read {} --sink file:{}",
+        env!("CARGO_BIN_EXE_gatetap"),
+        pipe.display(),
+        folder.path().join("records").display()
+    );
+    let terminal = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = std::fs::File::options().write(true).open(pipe).unwrap();
+    let (before, after) = bytes.split_at(24);
+    pipe.write_all(before).unwrap();
+    // Longer than files are read without a word.
+    std::thread::sleep(Duration::from_millis(1_500));
+    pipe.write_all(after).unwrap();
+    drop(pipe);
+    let output = terminal.wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let progress =
+        shown.split('\r').find(|line| line.contains("MiB") && line.contains("exchanges"));
+    assert!(progress.is_some_and(|line| line.contains("slow: 0 MiB")), "{shown:?}");
 }
 
 /// With libpcap the expression chooses; without, the message says what to install.

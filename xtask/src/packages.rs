@@ -26,7 +26,7 @@ pub(crate) struct Package {
 }
 
 /// What compiles the kernel programs, where there is no rustup nightly with rust-src.
-pub(crate) const BPF_TOOLCHAIN: [Package; 3] = [
+pub(crate) static BPF_TOOLCHAIN: &[Package] = &[
     Package {
         name: "rustc-web",
         reason: "a Rust compiler that knows the BPF target",
@@ -44,8 +44,8 @@ pub(crate) const BPF_TOOLCHAIN: [Package; 3] = [
     },
 ];
 
-/// What the demo and the live tests run.
-pub(crate) const PROGRAMS_UNDER_TEST: [Package; 4] = [
+/// What the demo, the benches and the live tests run.
+pub(crate) static GATEWAY_PROGRAMS: &[Package] = &[
     Package {
         name: "nginx-light",
         reason: "the gateway and its upstream in demo and live tests",
@@ -57,15 +57,33 @@ pub(crate) const PROGRAMS_UNDER_TEST: [Package; 4] = [
         program: Some("/usr/bin/curl"),
     },
     Package { name: "wrk", reason: "load in live tests", program: Some("/usr/bin/wrk") },
+];
+
+/// What only tests run.
+pub(crate) static TEST_PROGRAMS: &[Package] = &[
+    Package {
+        name: "openssl",
+        reason: "certificates in tests of sinks with TLS",
+        program: Some("/usr/bin/openssl"),
+    },
     Package {
         name: "python3-jsonschema",
         reason: "judges the schema of the settings independently",
         program: None,
     },
+        name: "libpcap0.8",
+        reason: "compiles the expressions of --filter; the tests try them",
+        program: None,
+    },
+    Package {
+        name: "tcpdump",
+        reason: "compiles and captures the same, for comparison",
+        program: Some("/usr/bin/tcpdump"),
+    },
 ];
 
 /// What `bench read` runs besides.
-pub(crate) const BENCH_PROGRAMS: [Package; 3] = [
+pub(crate) static BENCH_PROGRAMS: &[Package] = &[
     Package {
         name: "tcpdump",
         reason: "makes the capture file",
@@ -80,7 +98,7 @@ pub(crate) const BENCH_PROGRAMS: [Package; 3] = [
 ];
 
 /// What `bench live` runs besides.
-pub(crate) const LIVE_BENCH_PROGRAMS: [Package; 2] = [
+pub(crate) static LIVE_BENCH_PROGRAMS: &[Package] = &[
     Package {
         name: "libnginx-mod-http-lua",
         reason: "the logger inside the gateway that gatetap is measured beside",

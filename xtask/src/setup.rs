@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use xtask::toolchain::{TOOLS_FOLDER, Toolchain};
 
-use crate::packages::{self, BPF_TOOLCHAIN, PROGRAMS_UNDER_TEST, Package};
+use crate::packages::{self, BPF_TOOLCHAIN, GATEWAY_PROGRAMS, Package, TEST_PROGRAMS};
 use crate::step;
 
 const LINKER_VERSION: &str = "0.13.0";
@@ -20,7 +20,7 @@ const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
 /// When something is missing that this machine does not let us install; the error says what to do.
 pub(crate) fn run() -> Result<()> {
     let toolchain = bpf_toolchain();
-    let programs = programs(&PROGRAMS_UNDER_TEST);
+    let programs = test_programs();
     let toolchain = toolchain?;
     programs?;
     step::announce(&format!("Ready: {toolchain}"));
@@ -39,7 +39,7 @@ pub(crate) fn bpf_toolchain() -> Result<Toolchain> {
     if !packages::is_debian() {
         bail!("the BPF toolchain is missing. Run:\n{}", rustup_commands());
     }
-    let missing = missing_of(&BPF_TOOLCHAIN);
+    let missing = missing_of(BPF_TOOLCHAIN);
     if !missing.is_empty() && !is_root() {
         bail!(
             "the BPF toolchain is missing. As root, run `cargo xtask setup`, or:\n  {}\n\
@@ -55,6 +55,15 @@ pub(crate) fn bpf_toolchain() -> Result<Toolchain> {
         build_linker(&project)?;
     }
     Toolchain::find(&project).context("the BPF toolchain was installed but is not found")
+}
+
+/// Finds or installs everything that tests run.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn test_programs() -> Result<()> {
+    programs(GATEWAY_PROGRAMS)?;
+    programs(TEST_PROGRAMS)
 }
 
 /// Finds or installs programs that a command runs.

@@ -177,7 +177,8 @@ pub(super) struct RecordArguments {
     /// Bytes of each body that records carry (0: none) [default: 128KiB]
     #[arg(long, value_name = "SIZE")]
     pub(super) body_cap: Option<BodyCap>,
-    /// Where records go: stdout, file:PATH or tcp:HOST:PORT, with ,key=value of that sink behind it
+    /// Where records go: stdout, file:PATH, tcp:HOST:PORT, runscope:BUCKET_KEY or traceable:URL,
+    /// with ,key=value of that sink behind it
     #[arg(long, value_name = "SINK")]
     pub(super) sink: Vec<SinkSettings>,
     /// How correlation ids are made: tracker, uuid or uuid#counter [default: tracker]

@@ -10,6 +10,7 @@ mod pipeline;
 mod probes;
 mod progress;
 mod read;
+mod reload;
 mod run;
 mod settings;
 mod source;
@@ -31,8 +32,8 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log();
     let outcome = match arguments.command {
-        Command::Run(run) => settings::for_run(&run).map_err(Failure::from).and_then(start),
-        Command::Watch(watch) => settings::for_watch(&watch).map_err(Failure::from).and_then(start),
+        Command::Run(run) => start(Box::new(move || settings::for_run(&run))),
+        Command::Watch(watch) => start(Box::new(move || settings::for_watch(&watch))),
         Command::Read(read) => settings::for_read(&read)
             .map_err(Failure::from)
             .and_then(|settings| read::read(&settings)),
@@ -61,7 +62,7 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn start(settings: settings::Settings) -> Result<ExitCode, Failure> {
+fn start(settings: reload::ReadSettings) -> Result<ExitCode, Failure> {
     run::run(settings).map(|()| ExitCode::SUCCESS)
 }
 

@@ -4,7 +4,7 @@
 //! exchanges back, so that no record lacks what is known a moment later.
 
 use super::pipeline::Pipeline;
-use crate::capture::owners::{Answer, Owners, PATIENCE};
+use crate::capture::owners::{Answer, Finding, Owners, PATIENCE};
 use crate::capture::traffic::Traffic;
 use crate::segment::{Connection, Happening, Interest, Leg, Listener};
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long an answer is waited for; longer than whoever answers takes.
-const ANSWER_LIMIT: Duration = PATIENCE.saturating_mul(3);
+const ANSWER_LIMIT: Duration = PATIENCE.saturating_mul(2);
 /// Pause between two looks for the last answers.
 const ANSWER_PAUSE: Duration = Duration::from_millis(2);
 
@@ -89,7 +89,7 @@ impl Ownership {
     pub(super) fn take_answers(&mut self, pipeline: &mut Pipeline) {
         let answers: Vec<Answer> = self.owners.iter().flat_map(Owners::answers).collect();
         for answer in answers {
-            self.complete(&answer, pipeline);
+            self.complete(answer.serial, &answer.finding, pipeline);
         }
     }
 
@@ -99,7 +99,7 @@ impl Ownership {
             |(serial, since): (&u64, &Instant)| (since.elapsed() > ANSWER_LIMIT).then_some(*serial);
         let late: Vec<u64> = self.asked.iter().filter_map(is_late).collect();
         for serial in late {
-            self.complete(&Answer { serial, leg: None, owner: None }, pipeline);
+            self.complete(serial, &Finding::default(), pipeline);
         }
     }
 
@@ -154,14 +154,13 @@ impl Ownership {
         }
     }
 
-    fn complete(&mut self, answer: &Answer, pipeline: &mut Pipeline) {
-        let serial = answer.serial;
+    fn complete(&mut self, serial: u64, finding: &Finding, pipeline: &mut Pipeline) {
         if self.asked.remove(&serial).is_none() {
             return;
         }
         let Some(told) = self.connections.get_mut(&serial) else { return };
-        self.unknown += u64::from(answer.owner.is_none());
-        told.connection = Arc::new(completed(&told.connection, answer));
+        self.unknown += u64::from(finding.owner.is_none());
+        told.connection = Arc::new(completed(&told.connection, finding));
         pipeline.handle(serial, Happening::Opened(Arc::clone(&told.connection)));
         pipeline.release(serial);
         if told.has_ended {
@@ -179,11 +178,11 @@ impl Ownership {
     }
 }
 
-fn completed(connection: &Connection, answer: &Answer) -> Connection {
+fn completed(connection: &Connection, finding: &Finding) -> Connection {
     let mut connection = connection.clone();
-    connection.leg = answer.leg.unwrap_or(connection.leg);
+    connection.leg = finding.leg.unwrap_or(connection.leg);
     connection.listener = listener_without_owner(connection.leg, &connection);
-    if let Some(owner) = &answer.owner {
+    if let Some(owner) = &finding.owner {
         connection.process = Some(owner.process);
         connection.listener = owner.listener;
         connection.control_group = owner.control_group;

@@ -9,7 +9,7 @@ use super::totals;
 use crate::capture::clock::Clock;
 use crate::capture::filter;
 use crate::capture::interface::filter::Program;
-use crate::capture::interface::{Interface, InterfaceSettings};
+use crate::capture::interface::{Interface, InterfaceSettings, Openings};
 use crate::capture::owners::Owners;
 use crate::capture::selection::{Found, Selection, own_network_namespace, process_inside, scan};
 use crate::flow::decode::{Decoder, FragmentLimits};
@@ -35,14 +35,19 @@ impl Packets {
     pub(super) fn start(settings: &Settings) -> Result<Self, Failure> {
         let found = scan(&settings.selection);
         let namespace = namespace(settings, &found)?;
-        let interface = Interface::open(&InterfaceSettings {
+        let captured = InterfaceSettings {
             interface: settings.packets.interface.clone(),
             filter: program(settings, &found)?,
             ring_bytes: settings.ring_bytes,
             namespace: namespace.as_ref().map(|namespace| namespace.path.clone()),
-        })?;
+        };
         let path = namespace.as_ref().map(|namespace| namespace.path.as_path());
-        let owners = Owners::start(settings.selection.clone(), path)
+        // Before the packets: no connection may be seen from its start whose opening is not.
+        let openings = Openings::open(&captured)
+            .inspect_err(|error| tracing::warn!("owners are looked for late: {error}"))
+            .ok();
+        let interface = Interface::open(&captured)?;
+        let owners = Owners::start(settings.selection.clone(), path, openings)
             .inspect_err(|error| tracing::warn!("processes of connections stay unknown: {error}"))
             .ok();
         let inode = namespace.map_or_else(own_network_namespace, |there| Some(there.inode));

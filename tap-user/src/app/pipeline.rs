@@ -1,7 +1,9 @@
 //! Happenings in, records out: one observer per connection, then ids, then the sinks.
 
+use super::settings::RecordSettings;
 use super::timers::{Noted, Timers};
 use super::totals::Exchanges;
+use super::{Failure, start};
 use crate::export::Exporter;
 use crate::gateway::Correlator;
 use crate::http::content::Contents;
@@ -12,7 +14,11 @@ use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use uuid::Uuid;
+
+/// How long a sink that is not wanted any more may go on to deliver what it has.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A connection under observation.
 struct Observed {
@@ -113,6 +119,16 @@ impl Pipeline {
     /// All ids derive from `run` instead of chance.
     pub(super) fn derive_ids_from(&mut self, run: Uuid) {
         self.output.correlator.derive_from(run);
+    }
+
+    /// Changes what can change while connections are under observation. Exchanges that end from
+    /// here on go by the new settings; counters go on.
+    pub(super) fn reconfigure(&mut self, settings: &RecordSettings) -> Result<(), Failure> {
+        let output = &mut self.output;
+        output.exporter.reconfigure(settings.sinks.clone(), DRAIN_DEADLINE)?;
+        output.redaction = start::redaction(settings);
+        output.correlator.change(settings.generator, settings.correlation_header.clone());
+        Ok(())
     }
 
     /// Lets time pass: exchanges that are too old are shown as they are.

@@ -23,9 +23,8 @@ use uuid::Uuid;
 
 /// Capture time between looks at what is due, in nanoseconds.
 const TIMER_INTERVAL_NS: u64 = 100_000_000;
-/// How long sinks may take at the end: a file is read to be delivered, so as long as it takes.
-const PATIENT_DEADLINE: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// The same after a signal.
+/// How long sinks may take after a signal. Without one they take as long as they need: a file is
+/// read to be delivered. The log tells which sink is waited for.
 const HURRIED_DEADLINE: Duration = Duration::from_secs(5);
 /// Name under which runs derive from their first packet (RFC 9562 5.5): chosen at random, once.
 const RUNS: Uuid = Uuid::from_u128(0x6d1e_07a4_59c2_4b0e_9d3f_b1c5_42f8_7a90);
@@ -58,9 +57,7 @@ pub(super) fn read(settings: &ReadSettings) -> Result<ExitCode, Failure> {
         reassembly: *reading.reassembler.counters(),
         files: reading.files,
     });
-    let hurried = stop.load(Ordering::Relaxed);
-    let deadline = if hurried { HURRIED_DEADLINE } else { PATIENT_DEADLINE };
-    let sinks = start::deliver(runtime, reading.pipeline, deadline);
+    let sinks = start::deliver_waiting(runtime, reading.pipeline, &stop, HURRIED_DEADLINE);
     let totals = Totals { exchanges, connections, source, sinks };
     totals.tell(settings.records.totals_file.as_deref())?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -2,10 +2,12 @@
 
 use super::Failure;
 use super::pipeline::{Patience, Pipeline};
+use super::reload::{ReadSettings, Reload};
 use super::settings::Settings;
 use super::source::{self, Source};
 use super::start;
 use super::totals::Totals;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -16,13 +18,15 @@ const TIMER_INTERVAL: Duration = Duration::from_millis(100);
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Watches until a signal arrives.
-pub(super) fn run(settings: Settings) -> Result<(), Failure> {
+pub(super) fn run(read: ReadSettings) -> Result<(), Failure> {
+    let settings = read()?;
     let stop = start::stop_on_signals()?;
     let runtime = start::sink_threads()?;
     let run = uuid::Uuid::new_v4().as_u64_pair().0;
     let mut pipeline = start::pipeline(&runtime, &settings.records, run, Patience::None)?;
     let mut source = source::start(&settings)?;
-    watch(&mut *source, &mut pipeline, &stop)?;
+    let mut reload = Reload::on_signal(read, &settings, Arc::clone(&stop))?;
+    watch(&mut *source, &mut pipeline, &mut reload, &stop)?;
     finish(&settings, source, pipeline, runtime)
 }
 
@@ -30,6 +34,7 @@ pub(super) fn run(settings: Settings) -> Result<(), Failure> {
 fn watch(
     source: &mut dyn Source,
     pipeline: &mut Pipeline,
+    reload: &mut Reload,
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
     let mut timers_due = Instant::now() + TIMER_INTERVAL;
@@ -41,6 +46,7 @@ fn watch(
             timers_due = Instant::now() + TIMER_INTERVAL;
             source.handle_timeout(pipeline)?;
             pipeline.handle_timeout(source.now());
+            reload.apply_if_asked(pipeline);
         }
     }
     Ok(())

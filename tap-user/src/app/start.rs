@@ -37,7 +37,7 @@ pub(super) fn pipeline(
     run: u64,
     patience: Patience,
 ) -> Result<Pipeline, Failure> {
-    let redaction = if settings.redact { Redaction::standard() } else { Redaction::none() };
+    let redaction = redaction(settings);
     let exporter = Exporter::start(runtime.handle(), settings.sinks.clone())?;
     let correlator = Correlator::new(settings.generator, settings.correlation_header.clone(), run);
     let budget = MemoryBudget::new(settings.memory_bytes);
@@ -45,9 +45,26 @@ pub(super) fn pipeline(
     Ok(Pipeline::new(limits, budget, correlator, redaction, exporter, patience))
 }
 
+/// What is replaced before anything leaves.
+pub(super) fn redaction(settings: &RecordSettings) -> Redaction {
+    if settings.redact { Redaction::standard() } else { Redaction::none() }
+}
+
 /// Delivers what is queued for at most `deadline`, and says what became of all records.
 pub(super) fn deliver(runtime: Runtime, pipeline: Pipeline, deadline: Duration) -> Vec<Sink> {
     let sinks = runtime.block_on(pipeline.into_exporter().shutdown(deadline));
+    runtime.shutdown_background();
+    sinks.into_iter().map(Into::into).collect()
+}
+
+/// The same without a deadline until `stop` is set.
+pub(super) fn deliver_waiting(
+    runtime: Runtime,
+    pipeline: Pipeline,
+    stop: &AtomicBool,
+    deadline: Duration,
+) -> Vec<Sink> {
+    let sinks = runtime.block_on(pipeline.into_exporter().shutdown_waiting(stop, deadline));
     runtime.shutdown_background();
     sinks.into_iter().map(Into::into).collect()
 }

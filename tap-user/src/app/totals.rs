@@ -94,6 +94,12 @@ pub(super) struct Sink {
     name: String,
     delivered: u64,
     delivered_bytes: u64,
+    /// Of the delivered ones: the receiver warned, or did not say clearly that all is well.
+    warned: u64,
+    /// The receiver will never take them.
+    rejected: u64,
+    /// Exchanges of which the format has nothing to show.
+    left_out: u64,
     dropped: u64,
     dropped_queue_full: u64,
     dropped_at_shutdown: u64,
@@ -110,6 +116,9 @@ impl From<SinkTotals> for Sink {
         Self {
             delivered: totals.delivered_records,
             delivered_bytes: totals.delivered_bytes,
+            warned: totals.warned_records,
+            rejected: totals.rejected_records,
+            left_out: totals.left_out,
             dropped: totals.dropped.total(),
             dropped_queue_full: totals.dropped.queue_full,
             dropped_at_shutdown: totals.dropped.shutdown,
@@ -278,10 +287,13 @@ impl fmt::Display for Totals {
             Source::Packets(packets) => write!(f, "{packets}")?,
         }
         for sink in &self.sinks {
-            let Sink { name, delivered, dropped, .. } = sink;
+            let Sink { name, delivered, rejected, dropped, .. } = sink;
             write!(f, "\nsink       {name}: {delivered} records delivered, {dropped} dropped")?;
             if let Some(SpoolTotals { waiting_records, .. }) = sink.spool {
                 write!(f, ", {waiting_records} wait in its spool")?;
+            }
+            if *rejected > 0 {
+                write!(f, ", {rejected} rejected")?;
             }
         }
         Ok(())

@@ -8,10 +8,10 @@
 //!                                              └── queue ── driver ── traceable
 //! ```
 //!
-//! An [`Exporter`] stands on the capture thread: it writes a record once per format and hands the
-//! same bytes to every sink of that format. Live sources must not wait: what a queue cannot take is
-//! dropped and counted. A file can wait, and so it does. Each sink has a task of its own that
-//! delivers what is queued.
+//! An [`Exporter`] stands on the capture thread: it writes a record once per form (a format, with
+//! or without bodies) and hands the same bytes to every sink of that form. Live sources must not
+//! wait: what a queue cannot take is dropped and counted. A file can wait, and so it does. Each
+//! sink has a task of its own that delivers what is queued.
 
 mod buffer;
 mod format;
@@ -20,31 +20,41 @@ mod record;
 mod sink;
 mod spool_totals;
 mod totals;
+mod warnings;
 
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
 pub use sink::{
-    Destination, FileSettings, Milliseconds, Retry, RetrySettings, RunscopeSettings, SinkSettings,
-    SinkSpecification, SpoolError, StartError, StdoutSettings, TcpSettings, TraceableSettings,
+    Concurrency, DeadLetterSettings, Destination, FileSettings, Milliseconds, Retry, RetrySettings,
+    RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, SpoolError, Stamp,
+    StartError, StdoutSettings, TcpSettings, TraceableSettings,
 };
 pub use spool_totals::SpoolTotals;
-pub use totals::{Dropped, SinkTotals};
+pub use totals::{DeadLetterTotals, Dropped, SinkTotals};
 
 use crate::gateway::Observation;
 use buffer::Buffer;
 use format::Room;
-use sink::RunningSink;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use record::Form;
+use sink::{EndingSink, RunningSink};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+/// How often somebody who waits looks whether to hurry.
+const HURRY_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Writes records and hands them to sinks.
 #[derive(Debug)]
 pub struct Exporter {
+    runtime: Handle,
     sinks: Vec<RunningSink>,
+    /// Sinks that a reconfiguration removed.
+    removed: Vec<EndingSink>,
     buffer: Buffer,
+    /// Records of the exchange at hand, by what they look like.
+    written: Vec<(Form, Record)>,
 }
 
 impl Exporter {
@@ -54,14 +64,60 @@ impl Exporter {
     /// A file cannot be opened, or standard output is closed. A collector that cannot be reached
     /// is no error: the sink keeps trying.
     pub fn start(runtime: &Handle, sinks: Vec<SinkSpecification>) -> Result<Self, StartError> {
-        let sinks = sinks
-            .into_iter()
-            .map(|sink| RunningSink::start(runtime, sink))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { sinks, buffer: Buffer::default() })
+        let start = |sink| RunningSink::start(runtime, sink);
+        Ok(Self {
+            runtime: runtime.clone(),
+            sinks: sinks.into_iter().map(start).collect::<Result<_, _>>()?,
+            removed: Vec::new(),
+            buffer: Buffer::default(),
+            written: Vec::new(),
+        })
     }
 
-    /// Hands the exchange to every sink whose format carries its leg. Never blocks.
+    /// Changes the sinks while records come. One whose specification is the same goes on, new
+    /// ones are started, and those that are not named any more deliver what they have in the
+    /// background, for at most `deadline`.
+    ///
+    /// # Errors
+    /// A new sink cannot start; then everything stays as it was.
+    pub fn reconfigure(
+        &mut self,
+        specifications: Vec<SinkSpecification>,
+        deadline: Duration,
+    ) -> Result<(), StartError> {
+        let planned = self.plan(specifications)?;
+        let mut before = std::mem::take(&mut self.sinks);
+        for planned in planned {
+            let same = |specification| {
+                let place = before.iter().position(|it| it.specification() == specification);
+                place.map(|place| before.remove(place))
+            };
+            self.sinks.extend(match planned {
+                Planned::Started(sink) => Some(*sink),
+                Planned::Kept(specification) => Some(&*specification).and_then(same),
+            });
+        }
+        let end = Instant::now() + deadline;
+        self.removed.extend(before.into_iter().map(|sink| sink.stop(Some(end))));
+        Ok(())
+    }
+
+    /// Starts the sinks that do not run. Those that were started for nothing because a later one
+    /// cannot start end by themselves.
+    fn plan(&self, specifications: Vec<SinkSpecification>) -> Result<Vec<Planned>, StartError> {
+        let mut running: Vec<_> = self.sinks.iter().map(RunningSink::specification).collect();
+        let plan = |specification: SinkSpecification| {
+            if let Some(place) = running.iter().position(|it| **it == specification) {
+                running.swap_remove(place);
+                return Ok(Planned::Kept(Box::new(specification)));
+            }
+            let sink = RunningSink::start(&self.runtime, specification)?;
+            Ok(Planned::Started(Box::new(sink)))
+        };
+        specifications.into_iter().map(plan).collect()
+    }
+
+    /// Hands the exchange to every sink that admits it. Never blocks.
     pub fn export(&mut self, observation: &Observation) {
         self.hand_out(observation, RunningSink::offer);
     }
@@ -73,38 +129,36 @@ impl Exporter {
     }
 
     fn hand_out(&mut self, observation: &Observation, offer: impl Fn(&mut RunningSink, &Record)) {
-        let leg = observation.connection.leg;
+        let Self { sinks, buffer, written, .. } = self;
         let id = record::delivery_id(observation);
-        for format in Format::ALL.into_iter().filter(|format| format.carries(leg)) {
-            let is_used = self.sinks.iter().any(|sink| sink.format() == format);
-            let record = match format.room_for(&observation.exchange) {
-                Room::Now if is_used => self.record(format, observation, &id),
-                Room::Now | Room::AtItsEnd => continue,
+        for sink in sinks.iter_mut().filter(|sink| sink.admits(observation)) {
+            let form = sink.form();
+            match form.format.room_for(&observation.exchange) {
+                Room::Now => {}
+                Room::AtItsEnd => continue,
                 Room::Never => {
-                    self.of(format).for_each(|sink| sink.leave_out());
+                    sink.leave_out();
                     continue;
                 }
-            };
-            self.of(format).for_each(|sink| offer(sink, &record));
+            }
+            match written.iter().find(|(written, _)| *written == form) {
+                Some((_, record)) => offer(sink, record),
+                None => {
+                    let record = form.record(observation, &id, buffer);
+                    offer(sink, &record);
+                    written.push((form, record));
+                }
+            }
         }
+        written.clear();
     }
 
-    fn of(&mut self, format: Format) -> impl Iterator<Item = &mut RunningSink> {
-        self.sinks.iter_mut().filter(move |sink| sink.format() == format)
-    }
-
-    fn record(&mut self, format: Format, observation: &Observation, id: &Arc<str>) -> Record {
-        Record {
-            id: Arc::clone(id),
-            duration_ns: record::duration_ns(observation),
-            bytes: self.buffer.record(|out| format.write(observation, out)),
-        }
-    }
-
-    /// What became of the records so far, per sink, in the order in which they were given.
+    /// What became of the records so far, per sink, in the order in which they were given; then
+    /// per sink that a reconfiguration removed.
     #[must_use]
     pub fn totals(&self) -> Vec<SinkTotals> {
-        self.sinks.iter().map(RunningSink::totals).collect()
+        let running = self.sinks.iter().map(RunningSink::totals);
+        running.chain(self.removed.iter().map(EndingSink::totals)).collect()
     }
 
     /// Delivers what is still queued, for at most `deadline`; what is left then is dropped and
@@ -113,11 +167,50 @@ impl Exporter {
     /// (`Runtime::shutdown_background` does not).
     pub async fn shutdown(self, deadline: Duration) -> Vec<SinkTotals> {
         let end = Instant::now() + deadline;
-        let ending: Vec<_> = self.sinks.into_iter().map(|sink| sink.stop(end)).collect();
-        let mut totals = Vec::with_capacity(ending.len());
-        for sink in ending {
-            totals.push(sink.ended().await);
-        }
-        totals
+        all_ended(self.stop(Some(end))).await
     }
+
+    /// The same without a deadline until `hurry` is set, and from then on for at most `deadline`.
+    /// As long as a sink takes nothing, the log says every few seconds for which one it waits.
+    pub async fn shutdown_waiting(self, hurry: &AtomicBool, deadline: Duration) -> Vec<SinkTotals> {
+        let ending = self.stop(None);
+        let ends: Vec<_> = ending.iter().map(EndingSink::end).collect();
+        let hurrying = async {
+            while !hurry.load(Ordering::Relaxed) {
+                tokio::time::sleep(HURRY_INTERVAL).await;
+            }
+            let end = Instant::now() + deadline;
+            ends.iter().for_each(|it| {
+                it.send_modify(|set| *set = Some(set.map_or(end, |set| set.min(end))))
+            });
+            std::future::pending().await
+        };
+        tokio::select! {
+            totals = all_ended(ending) => totals,
+            totals = hurrying => totals,
+        }
+    }
+
+    fn stop(self, end: Option<Instant>) -> Vec<EndingSink> {
+        let running = self.sinks.into_iter().map(|sink| sink.stop(end));
+        let mut ending: Vec<_> = running.collect();
+        ending.extend(self.removed);
+        ending
+    }
+}
+
+async fn all_ended(sinks: Vec<EndingSink>) -> Vec<SinkTotals> {
+    let mut totals = Vec::with_capacity(sinks.len());
+    for sink in sinks {
+        totals.push(sink.ended().await);
+    }
+    totals
+}
+
+/// What becomes of a specification when sinks are changed.
+enum Planned {
+    /// Its sink runs already.
+    Kept(Box<SinkSpecification>),
+    /// Its sink is new.
+    Started(Box<RunningSink>),
 }

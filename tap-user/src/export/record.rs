@@ -1,7 +1,10 @@
 //! A record on its way: what sinks, queues and the spool pass on to each other.
 
+use super::buffer::Buffer;
+use super::format::Format;
 use crate::gateway::Observation;
 use crate::http::Outcome;
+use crate::policy::without_bodies;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -29,6 +32,40 @@ impl Record {
     }
 }
 
+/// What a record looks like: sinks with the same form share its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Form {
+    pub(super) format: Format,
+    pub(super) bodies: Bodies,
+}
+
+/// Whether records carry bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bodies {
+    Shown,
+    /// Their lengths and what else is known of them, but not their bytes.
+    LeftOut,
+}
+
+impl Form {
+    /// The record of an observation.
+    pub(super) fn record(
+        self,
+        observation: &Observation,
+        id: &Arc<str>,
+        buffer: &mut Buffer,
+    ) -> Record {
+        Record {
+            id: Arc::clone(id),
+            duration_ns: duration_ns(observation),
+            bytes: buffer.record(|out| match self.bodies {
+                Bodies::Shown => self.format.write(observation, out),
+                Bodies::LeftOut => self.format.write(&without_bodies(observation), out),
+            }),
+        }
+    }
+}
+
 /// The id by which receivers drop doubles of this observation's record.
 pub(super) fn delivery_id(observation: &Observation) -> Arc<str> {
     match observation.exchange.outcome {
@@ -38,7 +75,7 @@ pub(super) fn delivery_id(observation: &Observation) -> Arc<str> {
 }
 
 /// From the request's first byte to the response's last one.
-pub(super) fn duration_ns(observation: &Observation) -> Option<u64> {
+fn duration_ns(observation: &Observation) -> Option<u64> {
     let exchange = &observation.exchange;
     let begin = exchange.request.as_ref()?.first_byte;
     Some(exchange.response.as_ref()?.last_byte.since(begin))

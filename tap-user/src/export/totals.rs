@@ -1,10 +1,14 @@
 //! What became of the records of a sink. Each event is counted and logged here, once.
 
 use super::record::Record;
-use super::sink::{Failure, FailureKind, Rejection};
+use super::sink::{Failure, Rejection};
 use super::spool_totals::{SpoolCounters, SpoolTotals};
+use super::warnings::Warnings;
+use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 /// What became of the records that a sink was given. Nothing goes missing: `given_records` is
 /// `queued_records + delivered_records + rejected_records + dropped.total()`. With a spool
@@ -30,14 +34,18 @@ pub struct SinkTotals {
     pub warned_records: u64,
     /// Records that the receiver will never take.
     pub rejected_records: u64,
+    /// The same by kind of reason.
+    pub rejected_by_kind: BTreeMap<&'static str, u64>,
+    /// What became of these.
+    pub dead_letter: DeadLetterTotals,
     /// Records given up.
     pub dropped: Dropped,
     /// Connections made after the first one.
     pub reconnects: u64,
     /// Attempts that failed.
     pub failures: u64,
-    /// The same by kind: those that occurred.
-    pub failures_by_kind: Vec<(&'static str, u64)>,
+    /// The same by kind.
+    pub failures_by_kind: BTreeMap<&'static str, u64>,
     /// Attempts with records that an earlier attempt had not delivered.
     pub retries: u64,
     /// What the spool holds, if there is one.
@@ -66,6 +74,18 @@ impl Dropped {
     }
 }
 
+/// What became of rejected records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeadLetterTotals {
+    /// Kept in the dead-letter file.
+    pub kept: u64,
+    /// Kept without their bytes, or not at all: there is no such file, the record is larger than
+    /// it may be, or it cannot be written.
+    pub lost: u64,
+    /// Kept, and deleted since, because the file had reached its bound.
+    pub discarded: u64,
+}
+
 /// The live numbers behind [`SinkTotals`].
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -77,13 +97,38 @@ pub(super) struct Counters {
     delivered_records: AtomicU64,
     delivered_bytes: AtomicU64,
     warned_records: AtomicU64,
-    rejected_records: AtomicU64,
     dropped_queue_full: AtomicU64,
     dropped_shutdown: AtomicU64,
     connections: AtomicU64,
-    failures: [AtomicU64; FailureKind::ALL.len()],
     retries: AtomicU64,
     pub(super) spool: SpoolCounters,
+    rejected: Kinds,
+    dead_letter_kept: AtomicU64,
+    dead_letter_lost: AtomicU64,
+    dead_letter_discarded: AtomicU64,
+    failures: Kinds,
+    full_warnings: Warnings,
+    failure_warnings: Warnings,
+    rejection_warnings: Warnings,
+    dead_letter_warnings: Warnings,
+}
+
+/// How often each kind of event happened: events that are rare, kinds from a closed set.
+#[derive(Debug, Default)]
+struct Kinds {
+    counts: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Kinds {
+    fn count(&self, kind: &'static str) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(kind).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    fn now(&self) -> BTreeMap<&'static str, u64> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Counters {
@@ -129,15 +174,44 @@ impl Counters {
     /// The receiver will never take a queued record of `bytes` bytes.
     pub(super) fn rejected(&self, bytes: u64, reason: &Rejection) {
         self.unqueued(1, bytes);
-        self.rejected_records.fetch_add(1, Relaxed);
-        tracing::warn!(sink = self.name, %reason, "a record was rejected");
+        self.rejected.count(reason.kind());
+        if let Some(times) = self.rejection_warnings.happened() {
+            tracing::warn!(sink = self.name, times, %reason, "records are rejected for good");
+        }
     }
 
-    /// The queue had no room for a record; `first` of a series of such.
-    pub(super) fn dropped_at_full_queue(&self, first: bool) {
+    /// A rejected record is in the dead-letter file; `discarded` older ones went for it.
+    pub(super) fn kept_in_dead_letter(&self, discarded: u64) {
+        self.dead_letter_kept.fetch_add(1, Relaxed);
+        self.discarded_from_dead_letter(discarded);
+    }
+
+    /// Of a rejected record the dead-letter file has at most its id.
+    pub(super) fn lost_for_dead_letter(&self, discarded: u64) {
+        self.dead_letter_lost.fetch_add(1, Relaxed);
+        self.discarded_from_dead_letter(discarded);
+    }
+
+    fn discarded_from_dead_letter(&self, records: u64) {
+        self.dead_letter_discarded.fetch_add(records, Relaxed);
+        if records > 0 {
+            tracing::warn!(sink = self.name, records, "the oldest dead letters are deleted");
+        }
+    }
+
+    /// The dead-letter file cannot be written.
+    pub(super) fn dead_letter_failed(&self, error: &io::Error) {
+        self.lost_for_dead_letter(0);
+        if let Some(times) = self.dead_letter_warnings.happened() {
+            tracing::error!(sink = self.name, times, %error, "cannot keep rejected records");
+        }
+    }
+
+    /// The queue had no room for a record.
+    pub(super) fn dropped_at_full_queue(&self) {
         self.dropped_queue_full.fetch_add(1, Relaxed);
-        if first {
-            tracing::warn!(sink = self.name, "queue is full: records are being dropped");
+        if let Some(records) = self.full_warnings.happened() {
+            tracing::warn!(sink = self.name, records, "queue is full: records are dropped");
         }
     }
 
@@ -153,6 +227,13 @@ impl Counters {
         self.queued_bytes.fetch_sub(bytes, Relaxed);
     }
 
+    /// The source waits for this sink, and nothing moves.
+    pub(super) fn waited_for(&self) {
+        let waiting = self.queued_records.load(Relaxed);
+        let sink = &self.name;
+        tracing::warn!(sink, waiting, "waiting for a sink that takes no records; a signal ends it");
+    }
+
     /// The sink can be written to (again).
     pub(super) fn opened(&self) {
         self.connections.fetch_add(1, Relaxed);
@@ -161,10 +242,10 @@ impl Counters {
 
     /// An attempt failed, and another one will follow.
     pub(super) fn failed(&self, error: &Failure) {
-        if let Some(count) = self.failures.get(error.kind() as usize) {
-            count.fetch_add(1, Relaxed);
+        self.failures.count(error.kind());
+        if let Some(times) = self.failure_warnings.happened() {
+            tracing::warn!(sink = self.name, times, %error, "cannot deliver: trying again");
         }
-        tracing::warn!(sink = self.name, %error, "cannot deliver: trying again");
     }
 
     /// An attempt begins with records that an earlier one did not deliver.
@@ -174,7 +255,8 @@ impl Counters {
 
     /// The numbers now.
     pub(super) fn totals(&self) -> SinkTotals {
-        let failures_by_kind = self.failures_by_kind();
+        let failures_by_kind = self.failures.now();
+        let rejected_by_kind = self.rejected.now();
         SinkTotals {
             name: self.name.clone(),
             given_records: self.given_records.load(Relaxed),
@@ -184,7 +266,13 @@ impl Counters {
             delivered_records: self.delivered_records.load(Relaxed),
             delivered_bytes: self.delivered_bytes.load(Relaxed),
             warned_records: self.warned_records.load(Relaxed),
-            rejected_records: self.rejected_records.load(Relaxed),
+            rejected_records: rejected_by_kind.values().sum(),
+            rejected_by_kind,
+            dead_letter: DeadLetterTotals {
+                kept: self.dead_letter_kept.load(Relaxed),
+                lost: self.dead_letter_lost.load(Relaxed),
+                discarded: self.dead_letter_discarded.load(Relaxed),
+            },
             dropped: Dropped {
                 queue_full: self.dropped_queue_full.load(Relaxed),
                 shutdown: self.dropped_shutdown.load(Relaxed),
@@ -192,16 +280,10 @@ impl Counters {
                 spool_damaged: self.spool.missing_records(),
             },
             reconnects: self.connections.load(Relaxed).saturating_sub(1),
-            failures: failures_by_kind.iter().map(|(_, count)| count).sum(),
+            failures: failures_by_kind.values().sum(),
             failures_by_kind,
             retries: self.retries.load(Relaxed),
             spool: self.spool.totals(),
         }
-    }
-
-    fn failures_by_kind(&self) -> Vec<(&'static str, u64)> {
-        let counts = self.failures.iter().map(|count| count.load(Relaxed));
-        let named = FailureKind::ALL.into_iter().map(FailureKind::name).zip(counts);
-        named.filter(|&(_, count)| count > 0).collect()
     }
 }

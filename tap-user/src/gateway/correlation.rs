@@ -102,6 +102,12 @@ impl Correlator {
         }
     }
 
+    /// Ids of exchanges that are not known yet are made in another way from here on.
+    pub fn change(&mut self, generator: Generator, header: String) {
+        self.generator = generator;
+        self.header = header;
+    }
+
     /// From here on record ids and UUIDs derive from `run`: a capture file that is read again
     /// gives the same ones.
     pub fn derive_from(&mut self, run: Uuid) {

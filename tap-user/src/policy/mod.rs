@@ -2,6 +2,10 @@
 //! are replaced before a record is written, wherever such a header stands (request, response,
 //! interim response, trailers).
 
+mod bodies;
+
+pub use bodies::without_bodies;
+
 use crate::gateway::Observation;
 
 /// What a redacted value reads in every record format.

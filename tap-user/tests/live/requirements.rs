@@ -9,6 +9,11 @@ pub(crate) fn require_live() -> bool {
     met(has_nginx().and_then(|()| is_root()).and_then(|()| can_load_probes())).is_some()
 }
 
+/// What it takes to capture packets, with a filter, beside another program that does.
+pub(crate) fn require_packets() -> bool {
+    met(has_nginx().and_then(|()| is_root()).and_then(|()| has_tcpdump())).is_some()
+}
+
 /// A gateway to send traffic through.
 pub(crate) fn require_nginx() -> bool {
     met(has_nginx()).is_some()
@@ -23,11 +28,16 @@ fn has_nginx() -> Result<(), String> {
     ["/usr/sbin/nginx", "/usr/bin/wrk"].into_iter().try_for_each(program)
 }
 
+/// tcpdump comes with the libpcap that the tap loads.
+fn has_tcpdump() -> Result<(), String> {
+    program("/usr/bin/tcpdump")
+}
+
 fn is_root() -> Result<(), String> {
     // SAFETY: takes and touches nothing.
     match unsafe { libc::geteuid() } {
         0 => Ok(()),
-        _ => Err("only root can load BPF programs".into()),
+        _ => Err("only root can load BPF programs and capture packets".into()),
     }
 }
 

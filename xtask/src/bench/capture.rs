@@ -17,6 +17,8 @@ const GATEWAY_PORT: u16 = 8000;
 const UPSTREAM_PORT: u16 = 8081;
 /// How long nginx and tcpdump may take to start or end.
 const LIMIT: Duration = Duration::from_secs(20);
+/// How long its file does not grow once tcpdump has caught up, on a busy machine too.
+const QUIET: Duration = Duration::from_secs(2);
 /// tcpdump's buffer in KiB: large enough that nothing is dropped.
 const BUFFER_KIB: &str = "262144";
 /// Rounds of load at most; each adds tens of megabytes.
@@ -116,9 +118,14 @@ fn start_tcpdump(namespace: &Namespace, file: &Path) -> Result<OwnedChild> {
     Ok(tcpdump)
 }
 
-/// Ends tcpdump and reads from its report that nothing was dropped.
+/// Ends tcpdump once it has caught up, its file having stopped growing, and reads from its report that nothing was dropped.
 fn stop_tcpdump(tcpdump: &mut OwnedChild, folder: &Path) -> Result<()> {
-    thread::sleep(Duration::from_millis(500));
+    let file = folder.join("traffic.pcap");
+    let mut before = 0;
+    wait_until("the rest of the capture", || {
+        thread::sleep(QUIET);
+        std::mem::replace(&mut before, size(&file)) == size(&file)
+    })?;
     tcpdump.signal(libc::SIGINT)?;
     ensure!(tcpdump.wait_for_end(LIMIT)?.is_some(), "tcpdump does not end");
     let report = fs::read_to_string(folder.join("traffic.log"))?;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::bodies;
 use super::capture::{self, Capture};
 use super::measure::{self, Usage};
-use crate::packages::{BENCH_PROGRAMS, PROGRAMS_UNDER_TEST};
+use crate::packages::{BENCH_PROGRAMS, GATEWAY_PROGRAMS};
 use crate::{build, setup, step};
 
 /// Size of the capture in bytes, in full and in the short form.
@@ -48,8 +48,8 @@ struct Row {
 /// Makes the capture, reads it with each program, and prints the table.
 pub(crate) fn run(arguments: &ReadArguments) -> Result<()> {
     ensure!(setup::is_root(), "the bench makes a network namespace, which needs root");
-    setup::programs(&PROGRAMS_UNDER_TEST)?;
-    setup::programs(&BENCH_PROGRAMS)?;
+    setup::programs(GATEWAY_PROGRAMS)?;
+    setup::programs(BENCH_PROGRAMS)?;
     let gatetap = build::run()?;
 
     let folder = tempfile::Builder::new().prefix("gatetap-bench-").tempdir()?;

@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) packets: PacketSettings,
     pub(crate) ring_bytes: u32,
     pub(crate) records: RecordSettings,
+    /// What this was resolved from.
+    pub(crate) typed: SettingsFile,
 }
 
 /// What only live packets have.
@@ -119,6 +121,7 @@ impl Loaded {
             packets: packets(&self.settings).map_err(|problem| self.place(problem))?,
             ring_bytes: ring_size.bytes(),
             records: self.resolve_records()?,
+            typed: self.settings.clone(),
         })
     }
 

@@ -4,7 +4,7 @@
 use super::program::{Instruction, Program};
 use libloading::{Library, Symbol};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint};
-use std::ptr;
+use std::{io, ptr};
 
 /// Names of the library: Debian's, everybody's, and of development packages.
 const NAMES: [&str; 3] = ["libpcap.so.0.8", "libpcap.so.1", "libpcap.so"];
@@ -34,6 +34,9 @@ pub enum FilterError {
     },
 }
 
+/// `PCAP_ERRBUF_SIZE`.
+const ERROR_BYTES: usize = 256;
+
 type Handle = *mut std::ffi::c_void;
 
 /// `struct bpf_program`.
@@ -41,6 +44,15 @@ type Handle = *mut std::ffi::c_void;
 struct Compiled {
     length: c_uint,
     instructions: *mut Instruction,
+}
+
+/// Where the packets come from that a program is for. Some expressions mean something else there:
+/// files of other systems have other numbers for IPv6 on their loopback interface, and what the
+/// kernel knows beside a packet's bytes (`inbound`) is in no file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Interface,
+    File,
 }
 
 /// The loaded library.
@@ -60,7 +72,12 @@ impl Libpcap {
     }
 
     /// Compiles an expression for packets of a link type.
-    pub(super) fn compile(&self, expression: &str, link: u16) -> Result<Program, FilterError> {
+    pub(super) fn compile(
+        &self,
+        expression: &str,
+        link: u16,
+        origin: Origin,
+    ) -> Result<Program, FilterError> {
         let failed = |reason: String| FilterError::Expression {
             expression: expression.to_owned(),
             reason,
@@ -68,32 +85,71 @@ impl Libpcap {
         };
         let text = CString::new(expression).map_err(|error| failed(error.to_string()))?;
         // SAFETY: signatures are those of pcap(3PCAP); the handle is closed below.
-        unsafe { self.compile_with(&text, link) }.map_err(failed)
+        unsafe { self.compile_with(&text, link, origin) }.map_err(failed)
     }
 
     /// # Safety
     /// The library must be libpcap.
-    unsafe fn compile_with(&self, expression: &CStr, link: u16) -> Result<Program, String> {
-        type OpenDead = unsafe extern "C" fn(c_int, c_int) -> Handle;
+    unsafe fn compile_with(
+        &self,
+        expression: &CStr,
+        link: u16,
+        origin: Origin,
+    ) -> Result<Program, String> {
         type Close = unsafe extern "C" fn(Handle);
-        let said = |error: libloading::Error| error.to_string();
-        // SAFETY: these are the functions' types.
-        let (open, close): (Symbol<'_, OpenDead>, Symbol<'_, Close>) = unsafe {
-            (
-                self.0.get(b"pcap_open_dead\0").map_err(said)?,
-                self.0.get(b"pcap_close\0").map_err(said)?,
-            )
+        // SAFETY: this is the function's type.
+        let close: Symbol<'_, Close> =
+            unsafe { self.0.get(b"pcap_close\0") }.map_err(|error| error.to_string())?;
+        let mut file = empty_file(link);
+        // SAFETY: the library is libpcap, and the file's bytes live longer than the handle.
+        let handle = unsafe {
+            match origin {
+                Origin::Interface => self.open_dead(link)?,
+                Origin::File => self.open_file(&mut file)?,
+            }
         };
-        // SAFETY: needs nothing.
-        let handle = unsafe { open(data_link(link), SNAP_LENGTH) };
-        if handle.is_null() {
-            return Err("libpcap has no memory".to_owned());
-        }
         // SAFETY: the handle is open.
         let program = unsafe { self.compile_on(handle, expression) };
         // SAFETY: the handle is open, and nothing of it is used after this.
         unsafe { close(handle) };
         program
+    }
+
+    /// # Safety
+    /// The library must be libpcap.
+    unsafe fn open_dead(&self, link: u16) -> Result<Handle, String> {
+        type OpenDead = unsafe extern "C" fn(c_int, c_int) -> Handle;
+        // SAFETY: this is the function's type.
+        let open: Symbol<'_, OpenDead> =
+            unsafe { self.0.get(b"pcap_open_dead\0") }.map_err(|error| error.to_string())?;
+        // SAFETY: needs nothing.
+        let handle = unsafe { open(data_link(link), SNAP_LENGTH) };
+        if handle.is_null() { Err("libpcap has no memory".to_owned()) } else { Ok(handle) }
+    }
+
+    /// # Safety
+    /// The library must be libpcap; the bytes must live as long as the handle.
+    unsafe fn open_file(&self, bytes: &mut [u8]) -> Result<Handle, String> {
+        type Open = unsafe extern "C" fn(*mut libc::FILE, *mut c_char) -> Handle;
+        // SAFETY: this is the function's type.
+        let open: Symbol<'_, Open> =
+            unsafe { self.0.get(b"pcap_fopen_offline\0") }.map_err(|error| error.to_string())?;
+        // SAFETY: the bytes are as many as said; the mode is a string.
+        let file = unsafe { libc::fmemopen(bytes.as_mut_ptr().cast(), bytes.len(), c"r".as_ptr()) };
+        if file.is_null() {
+            return Err(io::Error::last_os_error().to_string());
+        }
+        let mut reason = [0; ERROR_BYTES];
+        // SAFETY: the file is open, and becomes the handle's; there is room for an error.
+        let handle = unsafe { open(file, reason.as_mut_ptr()) };
+        if handle.is_null() {
+            // SAFETY: without a handle the file is still ours.
+            unsafe { libc::fclose(file) };
+            let reason = reason.map(c_char::cast_unsigned);
+            let reason = CStr::from_bytes_until_nul(&reason).unwrap_or_default();
+            return Err(reason.to_string_lossy().into_owned());
+        }
+        Ok(handle)
     }
 
     /// # Safety
@@ -138,6 +194,26 @@ impl Compiled {
         // SAFETY: by contract.
         unsafe { std::slice::from_raw_parts(self.instructions, self.length as usize) }.to_vec()
     }
+}
+
+/// A capture file (<https://www.tcpdump.org/manpages/pcap-savefile.5.txt>) without packets.
+fn empty_file(link: u16) -> [u8; 24] {
+    const MAGIC: u32 = 0xa1b2_c3d4;
+    const VERSION: [u16; 2] = [2, 4];
+    let mut bytes = [0; 24];
+    let version = VERSION.map(u16::to_ne_bytes);
+    let fields = [
+        (0, MAGIC.to_ne_bytes()),
+        (4, [version[0][0], version[0][1], version[1][0], version[1][1]]),
+        (16, SNAP_LENGTH.to_ne_bytes()),
+        (20, u32::from(link).to_ne_bytes()),
+    ];
+    for (place, field) in fields {
+        if let Some(bytes) = bytes.get_mut(place..place + 4) {
+            bytes.copy_from_slice(&field);
+        }
+    }
+    bytes
 }
 
 /// libpcap's own number (`DLT_`) of a link type; only raw IP differs on Linux.

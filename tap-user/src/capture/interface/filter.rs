@@ -25,13 +25,21 @@ const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_BYTE: u16 = 0x30;
 const LOAD_HALF_INDEXED: u16 = 0x48;
+const LOAD_BYTE_INDEXED: u16 = 0x50;
 /// `X = 4 * (packet[k] & 15)`: the length of an IPv4 header.
 const LOAD_HEADER_LENGTH: u16 = 0xb1;
 const SHIFT_RIGHT: u16 = 0x74;
+const AND: u16 = 0x54;
 const JUMP: u16 = 0x05;
 const JUMP_IF_EQUAL: u16 = 0x15;
 const JUMP_IF_ANY_BIT: u16 = 0x45;
 const RETURN: u16 = 0x06;
+
+/// Instructions of the [prelude].
+const PRELUDE: usize = 8;
+/// The flags of TCP that tell a request to open from its answer: SYN without ACK.
+const SYN: u32 = 0x02;
+const SYN_AND_ACK: u32 = 0x12;
 
 /// A program that the kernel runs on every packet before it copies anything of it.
 #[derive(Debug, Clone)]
@@ -78,6 +86,12 @@ impl Program {
         Self::guarded(&copied.collect::<Vec<_>>())
     }
 
+    /// The same for those packets only that ask for a new connection.
+    pub(super) fn of_openings(&self) -> Result<Self, FilterError> {
+        let decision = self.0.get(PRELUDE..).unwrap_or_default();
+        Self::guarded(&[&asks_to_open(), decision].concat())
+    }
+
     fn guarded(decision: &[sock_filter]) -> Result<Self, FilterError> {
         let mut program = prelude().to_vec();
         program.extend_from_slice(decision);
@@ -94,7 +108,7 @@ impl Program {
 
 /// Drops what is not IP, and the outgoing copy of each packet of the loopback interface, which
 /// comes in right afterwards.
-fn prelude() -> [sock_filter; 8] {
+fn prelude() -> [sock_filter; PRELUDE] {
     [
         load_ancillary(libc::SKF_AD_PKTTYPE),
         jump(JUMP_IF_EQUAL, u32::from(libc::PACKET_OUTGOING), 0, 2),
@@ -103,6 +117,32 @@ fn prelude() -> [sock_filter; 8] {
         load_ancillary(libc::SKF_AD_PROTOCOL),
         jump(JUMP_IF_EQUAL, ETHERTYPE_IPV4, 2, 0),
         jump(JUMP_IF_EQUAL, ETHERTYPE_IPV6, 1, 0),
+        step(RETURN, 0),
+    ]
+}
+
+/// Goes on with the next instruction if the packet is a TCP segment with SYN and without ACK.
+fn asks_to_open() -> [sock_filter; 17] {
+    [
+        step(LOAD_BYTE, 0),
+        step(SHIFT_RIGHT, 4),
+        jump(JUMP_IF_EQUAL, 4, 0, 7),
+        step(LOAD_BYTE, 9),
+        jump(JUMP_IF_EQUAL, TCP, 0, 11),
+        // The fragment offset.
+        step(LOAD_HALF, 6),
+        jump(JUMP_IF_ANY_BIT, 0x1fff, 9, 0),
+        step(LOAD_HEADER_LENGTH, 0),
+        step(LOAD_BYTE_INDEXED, 13),
+        step(JUMP, 4),
+        // Not version 4.
+        jump(JUMP_IF_EQUAL, 6, 0, 5),
+        step(LOAD_BYTE, 6),
+        jump(JUMP_IF_EQUAL, TCP, 0, 3),
+        step(LOAD_BYTE, 53),
+        // Flags of TCP.
+        step(AND, SYN_AND_ACK),
+        jump(JUMP_IF_EQUAL, SYN, 1, 0),
         step(RETURN, 0),
     ]
 }
@@ -191,9 +231,13 @@ mod tests {
 
     /// What arrives of a packet under the deciding part of the program for these ports.
     fn passed(ports: &[u16], packet: &[u8]) -> Option<usize> {
+        passed_by(&of_ports(ports, SNAP_LENGTH), packet)
+    }
+
+    fn passed_by(decision: &[sock_filter], packet: &[u8]) -> Option<usize> {
         let (sender, receiver) = UnixDatagram::pair().unwrap();
         receiver.set_nonblocking(true).unwrap();
-        attach_filter(&receiver, &Program(of_ports(ports, SNAP_LENGTH))).unwrap();
+        attach_filter(&receiver, &Program(decision.to_vec())).unwrap();
         // A filter that refuses makes the sender fail, or drops without a word.
         let _ = sender.send(packet);
         receiver.recv(&mut [0; 4_096]).ok()
@@ -227,6 +271,31 @@ mod tests {
             assert_eq!(passed(&[8_000, 8_443], &ipv4(15, 6, 0, ports)), Some(80), "{ports:?}");
             assert_eq!(passed(&[8_000, 8_443], &ipv6(6, ports)), Some(60), "{ports:?}");
         }
+    }
+
+    #[test]
+    fn of_openings_only_requests_to_open_pass() {
+        let all = Program::for_ports(&[8_000], SNAP_LENGTH).unwrap();
+        let decision = all.of_openings().unwrap().0.split_off(PRELUDE);
+        let with_flags = |mut packet: Vec<u8>, place: usize, flags: u8| {
+            packet[place] = flags;
+            passed_by(&decision, &packet)
+        };
+        const OTHER_FLAGS: u8 = 0xed;
+        for (flags, passes) in
+            [(0x02, true), (0x02 | OTHER_FLAGS, true), (0x12, false), (0x10, false), (0, false)]
+        {
+            let v4 = |words| ipv4(words, 6, 0, [40_000, 8_000]);
+            assert_eq!(with_flags(v4(5), 33, flags).is_some(), passes, "{flags:#x}");
+            assert_eq!(with_flags(v4(15), 73, flags).is_some(), passes, "{flags:#x}");
+            let v6 = ipv6(6, [40_000, 8_000]);
+            assert_eq!(with_flags(v6, 53, flags).is_some(), passes, "{flags:#x}");
+        }
+        assert_eq!(with_flags(ipv4(5, 6, 0, [40_000, 8_001]), 33, 2), None, "another port");
+        assert_eq!(with_flags(ipv4(5, 17, 0, [40_000, 8_000]), 33, 2), None, "UDP");
+        assert_eq!(with_flags(ipv4(5, 6, 185, [40_000, 8_000]), 33, 2), None, "a later fragment");
+        assert_eq!(with_flags(ipv6(17, [40_000, 8_000]), 53, 2), None, "UDP");
+        assert_eq!(passed_by(&decision, &[]), None);
     }
 
     #[test]

@@ -7,14 +7,16 @@ mod cooked;
 mod copies;
 pub mod filter;
 pub(crate) mod namespace;
+mod openings;
 mod ring;
-mod system;
+pub(crate) mod system;
 
 use crate::capture::clock::Clock;
 use crate::frame::Frame;
 use crate::segment::Time;
 use copies::Copies;
 use filter::Program;
+pub use openings::{Opening, Openings};
 use ring::{Ring, RingPacket};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -102,20 +104,10 @@ impl Interface {
     /// Begins to capture.
     pub fn open(settings: &InterfaceSettings) -> Result<Self, InterfaceError> {
         let geometry = geometry(settings.ring_bytes);
-        let mut failure = None;
-        let opened = namespace::within(settings.namespace.as_deref(), || {
-            // Told apart from the errors of entering the namespace.
-            Ok(open_socket(settings, geometry).map_err(|error| failure = Some(error)).ok())
-        });
-        let socket = match (opened, failure) {
-            (_, Some(error)) => return Err(error),
-            (Ok(Some(socket)), None) => socket,
-            (Ok(None), None) => return Err(refused("opening")(io::ErrorKind::Other.into())),
-            (Err(source), None) => {
-                let path = settings.namespace.clone().unwrap_or_default();
-                return Err(InterfaceError::Namespace { path, source });
-            }
+        let ring = |socket: &OwnedFd| {
+            system::request_ring(socket, geometry).map_err(refused("making the ring"))
         };
+        let socket = open_within(settings, &settings.filter, ring)?;
         Ok(Self {
             ring: Ring::new(&socket, geometry).map_err(refused("mapping the ring"))?,
             socket,
@@ -180,10 +172,25 @@ impl Interface {
     }
 }
 
+/// Opens a socket in the namespace of the settings.
+fn open_within(
+    settings: &InterfaceSettings,
+    filter: &Program,
+    prepare: impl FnOnce(&OwnedFd) -> Result<(), InterfaceError> + Send,
+) -> Result<OwnedFd, InterfaceError> {
+    // Told apart from the errors of entering the namespace.
+    let open = || Ok(open_socket(settings, filter, prepare));
+    namespace::within(settings.namespace.as_deref(), open).unwrap_or_else(|source| {
+        let path = settings.namespace.clone().unwrap_or_default();
+        Err(InterfaceError::Namespace { path, source })
+    })
+}
+
 /// Everything before binding happens with no packet coming in.
 fn open_socket(
     settings: &InterfaceSettings,
-    geometry: Geometry,
+    filter: &Program,
+    prepare: impl FnOnce(&OwnedFd) -> Result<(), InterfaceError>,
 ) -> Result<OwnedFd, InterfaceError> {
     let interface = match &settings.interface {
         None => 0,
@@ -191,8 +198,8 @@ fn open_socket(
             .map_err(|source| InterfaceError::NoInterface { name: name.clone(), source })?,
     };
     let socket = system::packet_socket().map_err(refused("opening a packet socket"))?;
-    system::attach_filter(&socket, &settings.filter).map_err(refused("attaching the filter"))?;
-    system::request_ring(&socket, geometry).map_err(refused("making the ring"))?;
+    system::attach_filter(&socket, filter).map_err(refused("attaching the filter"))?;
+    prepare(&socket)?;
     system::bind(&socket, interface).map_err(refused("binding to the interface"))?;
     Ok(socket)
 }

@@ -4,7 +4,7 @@
 use super::filter::Program;
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -108,6 +108,30 @@ pub(super) fn wait(socket: &OwnedFd, limit: Duration) {
     let milliseconds = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: one valid `pollfd`. An interrupted wait is only a short one.
     unsafe { libc::poll(&raw mut poll, 1, milliseconds) };
+}
+
+/// Waits until one of the descriptors can be read or the time is over.
+pub(crate) fn wait_for_any<const N: usize>(descriptors: [BorrowedFd<'_>; N], limit: Duration) {
+    let mut polls = descriptors.map(|descriptor| libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    let limit = libc::timespec {
+        tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    };
+    let signals = std::ptr::null();
+    // SAFETY: as many valid `pollfd` as said. An interrupted wait is only a short one.
+    unsafe { libc::ppoll(polls.as_mut_ptr(), N as libc::nfds_t, &raw const limit, signals) };
+}
+
+/// Takes a packet, or the beginning of a longer one; never waits.
+pub(super) fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    let (start, length) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // SAFETY: the kernel writes at most `length` bytes, the size of the buffer.
+    let got = unsafe { libc::recv(socket.as_raw_fd(), start, length, libc::MSG_DONTWAIT) };
+    buffer.get(..usize::try_from(got).ok()?)
 }
 
 /// What the kernel counted since the last call.

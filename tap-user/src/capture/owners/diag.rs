@@ -3,7 +3,9 @@
 
 use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::SockDiagMessage;
-use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP, TCP_LISTEN};
+use netlink_packet_sock_diag::constants::{
+    AF_INET, AF_INET6, IPPROTO_TCP, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_LISTEN, TCP_SYN_RECV,
+};
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr as NetlinkAddress};
@@ -12,6 +14,8 @@ use std::net::SocketAddr;
 
 /// "Whatever its cookie": the connection's addresses are enough.
 const NO_COOKIE: [u8; 8] = [0xff; 8];
+/// A connection that is about to be established, before it has a socket of its own.
+const TCP_NEW_SYN_RECV: u8 = 12;
 /// Room for one answer; it has some 100 bytes.
 const ANSWER_BYTES: usize = 4_096;
 
@@ -20,9 +24,9 @@ const ANSWER_BYTES: usize = 4_096;
 pub(super) enum Found {
     /// A socket that a process has open, by its inode number.
     Open(u64),
-    /// A socket that no process has: not accepted yet, or closed already.
+    /// A socket that no process has yet: it is not accepted.
     Ownerless,
-    /// No socket: the end is on another machine, or the connection is gone.
+    /// No socket that anybody will have: the end is on another machine, or was closed.
     Nothing,
 }
 
@@ -51,7 +55,11 @@ impl SocketTable {
                     // Asked for a connection that it does not know, the kernel names who would
                     // accept it.
                     (TCP_LISTEN, _) => Found::Nothing,
-                    (_, 0) => Found::Ownerless,
+                    (TCP_ESTABLISHED | TCP_SYN_RECV | TCP_CLOSE_WAIT | TCP_NEW_SYN_RECV, 0) => {
+                        Found::Ownerless
+                    }
+                    // In all other states its owner has closed it.
+                    (_, 0) => Found::Nothing,
                     (_, inode) => Found::Open(u64::from(inode)),
                 })
             }
@@ -111,6 +119,9 @@ mod tests {
         let stranger = SocketAddr::new(here.ip(), 1);
         assert_eq!(table.find(there, stranger).unwrap(), Found::Nothing, "only a listener");
         assert_eq!(table.find(stranger, there).unwrap(), Found::Nothing);
+        drop(client);
+        assert_eq!(table.find(here, there).unwrap(), Found::Nothing, "closed");
+        assert_eq!(table.find(there, here).unwrap(), Found::Open(inode(&server)), "half closed");
     }
 
     #[test]

@@ -1,36 +1,61 @@
 //! Which process has a connection that packets showed: asked on a thread of its own, so capture
 //! never waits for the answer.
+//!
+//! ```text
+//! openings ──► early ◄── questions      a connection opens; its first bytes were seen
+//!                └── search ── diag     its sockets; who has them among its descriptors
+//! ```
 
 mod diag;
+mod early;
+mod processes;
+mod search;
 
-use crate::capture::interface::namespace;
-use crate::capture::selection::{self, Found, Selection, scan};
+use crate::capture::interface::{Openings, namespace, system};
+use crate::capture::selection::Selection;
 use crate::segment::{Connection, Leg, Listener, Process};
 use diag::SocketTable;
-use std::collections::HashMap;
-use std::io;
-use std::net::SocketAddr;
+use early::{Addresses, Early, Known, Opened};
+use processes::Processes;
+use search::{Searcher, Verdict};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
 /// How long an owner is looked for: a connection may be seen before the gateway has accepted it,
 /// and a process before `/proc` was searched for it.
-pub const PATIENCE: Duration = Duration::from_millis(100);
-/// First pause before a question is asked again; each is twice as long as the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-/// Age at which the list of the gateway's processes is made anew if an owner is not among them.
-const PROCESSES_AGE_LIMIT: Duration = Duration::from_millis(50);
-/// Age at which it is made anew in any case.
-const PROCESSES_AGE: Duration = Duration::from_millis(900);
+const SEARCH_LIMIT: Duration = Duration::from_millis(100);
+/// How long an answer takes at most: a search from the opening on, and one more.
+pub const PATIENCE: Duration = SEARCH_LIMIT.saturating_mul(2);
+/// First pause before a search is repeated; each is twice as long as the one before, up to a limit.
+const FIRST_PAUSE: Duration = Duration::from_micros(250);
+/// Least limit of the pause: a gateway may accept a connection late and close it soon.
+const PAUSE_LIMIT: Duration = Duration::from_millis(1);
+/// What each search that waits adds to the limit: so there are at most 8,000 searches a second.
+const PAUSE_PER_SEARCH: Duration = Duration::from_micros(125);
+/// How often findings that nobody asked for are looked at, at least.
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
 /// Questions that may wait; with more, connections stay without a process.
 const QUESTIONS_LIMIT: usize = 16_384;
+/// Searches under way beyond which none begins before somebody asks: a flood of requests to open
+/// costs no more than that.
+const EARLY_SEARCHES_LIMIT: usize = 256;
 
 /// What is known about a connection's end on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The connection's serial number.
     pub serial: u64,
+    /// What was found out.
+    pub finding: Finding,
+}
+
+/// What was found out about a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Finding {
     /// Which side of the gateway it is on; `None` if none of its processes is known.
     pub leg: Option<Leg>,
     /// Who has it.
@@ -51,34 +76,56 @@ pub struct Owner {
 /// The thread that looks for owners.
 pub struct Owners {
     questions: SyncSender<Question>,
+    /// A byte in here wakes it.
+    wake: UnixStream,
     answers: Receiver<Answer>,
 }
 
 struct Question {
     serial: u64,
-    client: SocketAddr,
-    server: SocketAddr,
-    asked: Instant,
+    addresses: Addresses,
+    /// It was open before the tap looked.
+    is_old: bool,
 }
 
 impl Owners {
     /// Starts to look for processes of the selection, with sockets in that network namespace.
-    pub fn start(selection: Selection, network_namespace: Option<&Path>) -> io::Result<Self> {
+    /// Without `openings` the search for an owner begins when somebody asks.
+    pub fn start(
+        selection: Selection,
+        network_namespace: Option<&Path>,
+        openings: Option<Openings>,
+    ) -> io::Result<Self> {
         let table = namespace::within(network_namespace, SocketTable::open)?;
         let (questions, asked) = sync_channel(QUESTIONS_LIMIT);
         let (answer, answers) = sync_channel(QUESTIONS_LIMIT);
-        let searcher = Searcher::new(table, selection);
-        let work = move || searcher.serve(&asked, &answer);
+        let (wake, woken) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        woken.set_nonblocking(true)?;
+        let service = Service {
+            searcher: Searcher::new(table, Processes::start(selection)?),
+            early: Early::default(),
+            waiting: Vec::new(),
+            openings,
+            questions: asked,
+            woken,
+            answers: answer,
+        };
+        let work = move || service.serve();
         std::thread::Builder::new().name("gatetap-owners".to_owned()).spawn(work)?;
-        Ok(Self { questions, answers })
+        Ok(Self { questions, wake, answers })
     }
 
     /// Asks who has a connection; whether an answer will come.
     #[must_use]
     pub fn ask(&self, connection: &Connection) -> bool {
         let &Connection { serial, client, server, .. } = connection;
-        let question = Question { serial, client, server, asked: Instant::now() };
-        self.questions.try_send(question).is_ok()
+        let is_old = connection.joined_mid_stream();
+        let question = Question { serial, addresses: (client, server), is_old };
+        let is_asked = self.questions.try_send(question).is_ok();
+        // Where there is no room for the byte there are bytes enough to wake it.
+        let _ = (&self.wake).write(&[0]);
+        is_asked
     }
 
     /// The answers that have come, each within about [`PATIENCE`].
@@ -87,169 +134,157 @@ impl Owners {
     }
 }
 
-/// Looks for owners, several at a time: reading the descriptors of all processes costs most.
-struct Searcher {
-    table: SocketTable,
-    selection: Selection,
-    processes: Vec<Found>,
-    scanned: Instant,
+/// What the thread has.
+struct Service {
+    searcher: Searcher,
+    early: Early,
+    waiting: Vec<Search>,
+    openings: Option<Openings>,
+    questions: Receiver<Question>,
+    woken: UnixStream,
+    answers: SyncSender<Answer>,
 }
 
-/// Outcome of one search.
-enum Search {
-    Over(Answer),
-    /// It may be known later.
-    Later(Question),
+/// A search under way.
+struct Search {
+    purpose: Purpose,
+    addresses: Addresses,
+    begun: Instant,
+    pause: Duration,
+    due: Instant,
 }
 
-impl Searcher {
-    fn new(table: SocketTable, selection: Selection) -> Self {
-        let processes = scan(&selection);
-        Self { table, selection, processes, scanned: Instant::now() }
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// Somebody asked, under that serial number.
+    Question(u64),
+    /// A connection opened, with that sequence number.
+    Opening(u32),
+}
+
+impl Search {
+    fn new(purpose: Purpose, addresses: Addresses, now: Instant) -> Self {
+        Self { purpose, addresses, begun: now, pause: FIRST_PAUSE, due: now }
     }
 
+    /// The same once more after a while, beside so many others; `None` when it was long enough.
+    fn again(self, now: Instant, others: usize) -> Option<Self> {
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        let limit = PAUSE_PER_SEARCH.saturating_mul(others).max(PAUSE_LIMIT);
+        let pause = self.pause.min(limit);
+        let is_over = now.duration_since(self.begun) >= SEARCH_LIMIT;
+        (!is_over).then_some(Self { pause: pause * 2, due: now + pause, ..self })
+    }
+}
+
+impl Service {
     /// Answers until nobody asks any more.
-    fn serve(mut self, questions: &Receiver<Question>, answers: &SyncSender<Answer>) {
-        let mut waiting = Vec::new();
-        let mut pause = FIRST_PAUSE;
+    fn serve(mut self) {
         loop {
-            let limit = if waiting.is_empty() { PROCESSES_AGE } else { pause };
-            match questions.recv_timeout(limit) {
-                Ok(question) => {
-                    waiting.push(question);
-                    waiting.extend(questions.try_iter());
-                    pause = FIRST_PAUSE;
+            self.wait();
+            self.take_openings();
+            if self.take_questions().is_err() {
+                return;
+            }
+            self.early.forget_old(Instant::now());
+            self.search();
+        }
+    }
+
+    fn wait(&mut self) {
+        let now = Instant::now();
+        let due = self.waiting.iter().map(|search| search.due.saturating_duration_since(now)).min();
+        let limit = due.unwrap_or(IDLE_PAUSE);
+        let woken = self.woken.as_fd();
+        match &self.openings {
+            Some(openings) => system::wait_for_any([woken, openings.as_fd()], limit),
+            None => system::wait_for_any([woken], limit),
+        }
+        // Only that there were bytes matters.
+        while self.woken.read(&mut [0; 1_024]).is_ok_and(|count| count > 0) {}
+    }
+
+    fn take_openings(&mut self) {
+        if self.openings.as_ref().is_some_and(Openings::have_missed) {
+            self.early.distrust();
+        }
+        while let Some(opening) = self.openings.as_ref().and_then(Openings::poll) {
+            let now = Instant::now();
+            let may_search = self.waiting.len() < EARLY_SEARCHES_LIMIT;
+            match self.early.open(&opening, may_search, now) {
+                Opened::Passed => continue,
+                Opened::New => {}
+                Opened::Instead(serial) => self.answer(serial, Finding::default()),
+            }
+            let addresses = (opening.client, opening.server);
+            self.waiting.push(Search::new(Purpose::Opening(opening.sequence), addresses, now));
+        }
+    }
+
+    /// An error when nobody will ask any more.
+    fn take_questions(&mut self) -> Result<(), TryRecvError> {
+        loop {
+            let Question { serial, addresses, is_old } = match self.questions.try_recv() {
+                Ok(question) => question,
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => return Err(TryRecvError::Disconnected),
+            };
+            match self.early.ask(addresses, serial, is_old) {
+                Known::Nothing => self.begin_for(serial, addresses),
+                Known::Soon => {}
+                Known::Already(finding) => self.answer(serial, finding),
+            }
+        }
+    }
+
+    fn begin_for(&mut self, serial: u64, addresses: Addresses) {
+        self.waiting.push(Search::new(Purpose::Question(serial), addresses, Instant::now()));
+    }
+
+    fn search(&mut self) {
+        let now = Instant::now();
+        let due: Vec<Search> = self.waiting.extract_if(.., |search| search.due <= now).collect();
+        if due.is_empty() {
+            return;
+        }
+        let addresses: Vec<Addresses> = due.iter().map(|search| search.addresses).collect();
+        let verdicts = self.searcher.search(&addresses);
+        // Whoever took the same addresses meanwhile is known before anything is concluded.
+        self.take_openings();
+        for (search, verdict) in due.into_iter().zip(verdicts) {
+            self.judge(search, verdict);
+        }
+    }
+
+    fn judge(&mut self, search: Search, verdict: Verdict) {
+        let Search { purpose, addresses, begun, .. } = search;
+        let finding = match verdict {
+            Verdict::Over(finding) => finding,
+            Verdict::Later(finding) => match search.again(Instant::now(), self.waiting.len()) {
+                Some(again) => return self.waiting.push(again),
+                None => finding,
+            },
+        };
+        match purpose {
+            Purpose::Question(serial) if self.early.opened_since(addresses, begun) => {
+                self.answer(serial, Finding { owner: None, ..finding });
+            }
+            Purpose::Question(serial) => self.answer(serial, finding),
+            Purpose::Opening(sequence) => {
+                match self.early.conclude(addresses, sequence, finding) {
+                    None => {}
+                    // It was early for some; now there is a reason to look once more.
+                    Some((serial, Finding { owner: None, .. })) => {
+                        self.begin_for(serial, addresses)
+                    }
+                    Some((serial, finding)) => self.answer(serial, finding),
                 }
-                Err(RecvTimeoutError::Timeout) => pause *= 2,
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            self.scan_if_older_than(PROCESSES_AGE);
-            for search in self.search(std::mem::take(&mut waiting)) {
-                match search {
-                    // Nobody takes answers any more only when nobody asks any more.
-                    Search::Over(answer) => drop(answers.send(answer)),
-                    Search::Later(question) => waiting.push(question),
-                }
             }
         }
     }
 
-    fn search(&mut self, questions: Vec<Question>) -> Vec<Search> {
-        if questions.is_empty() {
-            return Vec::new();
-        }
-        // Sockets first: whoever had them then has them among its descriptors now.
-        let asked: Vec<_> = questions.into_iter().map(|question| self.ends(question)).collect();
-        let open = |ends: &Ends| ends.inodes().next().is_some();
-        let descriptors = if asked.iter().any(|(_, ends)| open(ends)) {
-            self.descriptors()
-        } else {
-            HashMap::new()
-        };
-        let is_unknown =
-            |ends: &Ends| open(ends) && ends.inodes().all(|i| !descriptors.contains_key(&i));
-        if asked.iter().any(|(_, ends)| is_unknown(ends)) {
-            self.scan_if_older_than(PROCESSES_AGE_LIMIT);
-        }
-        asked
-            .into_iter()
-            .map(|(question, ends)| self.judge(question, &ends, &descriptors))
-            .collect()
-    }
-
-    fn ends(&self, question: Question) -> (Question, Ends) {
-        let Question { client, server, .. } = question;
-        // An error of the kernel's is as good as "not known".
-        let find = |local, remote| self.table.find(local, remote).unwrap_or(diag::Found::Nothing);
-        let ends = Ends { server: find(server, client), client: find(client, server) };
-        (question, ends)
-    }
-
-    /// Owners of the sockets that the gateway's processes have open, by inode number.
-    fn descriptors(&self) -> HashMap<u64, usize> {
-        let mut owners = HashMap::new();
-        for (index, found) in self.processes.iter().enumerate() {
-            if let Some(pid) = i32::try_from(found.pid).ok()
-                && let Ok(process) = procfs::process::Process::new(pid)
-            {
-                let sockets = selection::open_sockets(&process);
-                // A worker and the master that forked it share listeners, never connections.
-                owners.extend(sockets.map(|inode| (inode, index)));
-            }
-        }
-        owners
-    }
-
-    fn judge(&self, question: Question, ends: &Ends, descriptors: &HashMap<u64, usize>) -> Search {
-        let owner = |end: diag::Found| match end {
-            diag::Found::Open(inode) => {
-                descriptors.get(&inode).and_then(|index| self.processes.get(*index))
-            }
-            _ => None,
-        };
-        let port = question.server.port();
-        let (leg, found, listener) = if let Some(found) = owner(ends.server) {
-            (Leg::Client, found, Listener::Port(port))
-        } else if let Some(found) = owner(ends.client)
-            && (ends.server != diag::Found::Ownerless || !self.listens(port))
-        {
-            (Leg::Upstream, found, found.only_listener())
-        } else if ends.may_change() && question.asked.elapsed() < PATIENCE {
-            return Search::Later(question);
-        } else {
-            let leg = self.leg_by_port(port);
-            return Search::Over(Answer { serial: question.serial, leg, owner: None });
-        };
-        let owner = owner_of(found, listener);
-        let serial = question.serial;
-        Search::Over(Answer { serial, leg: Some(leg), owner: Some(owner) })
-    }
-
-    fn listens(&self, port: u16) -> bool {
-        self.processes.iter().any(|found| found.ports.contains(&port))
-    }
-
-    fn leg_by_port(&self, port: u16) -> Option<Leg> {
-        let is_known = self.processes.iter().any(|found| !found.ports.is_empty());
-        is_known.then(|| if self.listens(port) { Leg::Client } else { Leg::Upstream })
-    }
-
-    fn scan_if_older_than(&mut self, age: Duration) {
-        if self.scanned.elapsed() > age {
-            self.processes = scan(&self.selection);
-            self.scanned = Instant::now();
-        }
-    }
-}
-
-/// The sockets at both ends of a connection, as far as they are on this machine.
-struct Ends {
-    server: diag::Found,
-    client: diag::Found,
-}
-
-impl Ends {
-    fn inodes(&self) -> impl Iterator<Item = u64> {
-        [self.server, self.client].into_iter().filter_map(|end| match end {
-            diag::Found::Open(inode) => Some(inode),
-            _ => None,
-        })
-    }
-
-    /// Whether asking again can give another answer.
-    fn may_change(&self) -> bool {
-        self.server != diag::Found::Nothing || self.client != diag::Found::Nothing
-    }
-}
-
-fn owner_of(found: &Found, listener: Listener) -> Owner {
-    let process =
-        i32::try_from(found.pid).ok().and_then(|pid| procfs::process::Process::new(pid).ok());
-    let namespaces = process.as_ref().and_then(|process| process.status().ok()?.nspid);
-    let innermost = namespaces.and_then(|pids| u32::try_from(*pids.last()?).ok());
-    Owner {
-        process: Process { pid: found.pid, pid_in_namespace: innermost.unwrap_or(found.pid) },
-        listener,
-        control_group: process.as_ref().and_then(selection::control_group),
+    fn answer(&self, serial: u64, finding: Finding) {
+        // Nobody takes answers any more only when nobody asks any more.
+        let _ = self.answers.send(Answer { serial, finding });
     }
 }

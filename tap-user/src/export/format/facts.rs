@@ -93,7 +93,8 @@ pub(super) fn write_anomalies(object: &mut Object<'_>, anomalies: Anomalies) {
 
 /// How many values each rule replaced; left out if nothing was.
 pub(super) fn write_redacted(object: &mut Object<'_>, observation: &Observation) {
-    let Some(redacted) = &observation.redacted else { return };
+    let redacted = observation.redacted.as_ref().filter(|redacted| !redacted.rules.is_empty());
+    let Some(redacted) = redacted else { return };
     object.object("redacted", |object| {
         redacted.rules.iter().for_each(|(rule, count)| object.named(rule, *count));
     });

@@ -15,6 +15,21 @@ const PIECES_LIMIT: usize = 1_024;
 /// What one attempt takes.
 pub(super) const LIMITS: BatchLimits = BatchLimits { records: PIECES_LIMIT, bytes: 1 << 20 };
 
+/// What records are written to.
+pub(super) trait Output: Send + 'static {
+    /// Tries to write all of `records`. Blocks.
+    fn write_records(&mut self, records: &[Record]) -> Attempt;
+}
+
+/// Tries to write all of `records`.
+pub(super) async fn attempt<O: Output>(output: &Arc<Mutex<O>>, records: Vec<Record>) -> Attempt {
+    let output = Arc::clone(output);
+    let writing = tokio::task::spawn_blocking(move || {
+        output.lock().unwrap_or_else(PoisonError::into_inner).write_records(&records)
+    });
+    writing.await.unwrap_or_else(|_| Attempt::failed(0, Failure::Aborted))
+}
+
 /// An open file and how far the record at hand is written.
 #[derive(Debug)]
 pub(super) struct Descriptor {
@@ -23,29 +38,14 @@ pub(super) struct Descriptor {
     written: usize,
 }
 
-/// Tries to write all of `records`.
-pub(super) async fn attempt(descriptor: &Arc<Mutex<Descriptor>>, records: Vec<Record>) -> Attempt {
-    let descriptor = Arc::clone(descriptor);
-    let writing = tokio::task::spawn_blocking(move || {
-        descriptor.lock().unwrap_or_else(PoisonError::into_inner).write_all(&records)
-    });
-    writing.await.unwrap_or_else(|_| Attempt::failed(0, Failure::Aborted))
-}
-
 impl Descriptor {
     pub(super) fn new(file: File) -> Self {
         Self { file, written: 0 }
     }
 
-    fn write_all(&mut self, records: &[Record]) -> Attempt {
-        let mut done = 0;
-        while let Some(rest) = records.get(done..).filter(|rest| !rest.is_empty()) {
-            match self.write(rest) {
-                Ok(bytes) => done += self.advance(rest, bytes),
-                Err(error) => return Attempt::failed(done, Failure::Write(error)),
-            }
-        }
-        Attempt::delivered(done)
+    /// Whether a record is written in part.
+    pub(super) fn is_inside_a_record(&self) -> bool {
+        self.written > 0
     }
 
     /// Writes once and says how many bytes the kernel took, at least one.
@@ -74,5 +74,30 @@ impl Descriptor {
             completed += 1;
         }
         completed
+    }
+}
+
+impl Output for Descriptor {
+    fn write_records(&mut self, records: &[Record]) -> Attempt {
+        let mut done = 0;
+        while let Some(rest) = records.get(done..).filter(|rest| !rest.is_empty()) {
+            match self.write(rest) {
+                Ok(bytes) => done += self.advance(rest, bytes),
+                Err(error) => return Attempt::failed(done, Failure::Write(error)),
+            }
+        }
+        Attempt::delivered(done)
+    }
+}
+
+impl Drop for Descriptor {
+    /// A record that is in a file only in part is taken out again: nobody will write its rest.
+    fn drop(&mut self) {
+        let Ok(metadata) = self.file.metadata() else { return };
+        let whole = metadata.len().checked_sub(self.written as u64);
+        if let Some(length) = whole.filter(|_| self.written > 0 && metadata.is_file()) {
+            // Nothing can be done if this fails; whoever opens the file next ends the line.
+            let _ = self.file.set_len(length);
+        }
     }
 }

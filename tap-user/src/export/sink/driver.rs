@@ -7,14 +7,18 @@
 
 use super::attempt::{Attempt, Sink, Trouble};
 use super::backlog::Backlog;
+use super::dead_letter::DeadLetter;
 use super::failure::{Failure, Rejection};
 use super::retry::Retry;
 use super::window::Window;
 use crate::export::record::Record;
 use crate::export::totals::Counters;
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
@@ -27,9 +31,12 @@ pub(super) struct Driver<S, B> {
     sink: Arc<S>,
     backlog: B,
     retry: Retry,
+    dead_letter: Option<Arc<Mutex<DeadLetter>>>,
     counters: Arc<Counters>,
     window: Window,
     attempts: JoinSet<Attempt>,
+    /// Ends when the attempt that was spawned last has begun.
+    last_started: Option<oneshot::Receiver<()>>,
     /// Failures in a row.
     failures: u32,
     /// When attempts begin again after a failure.
@@ -39,14 +46,22 @@ pub(super) struct Driver<S, B> {
 type Ended = Result<(Id, Attempt), JoinError>;
 
 impl<S: Sink, B: Backlog> Driver<S, B> {
-    pub(super) fn new(sink: S, backlog: B, retry: Retry, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(
+        sink: S,
+        backlog: B,
+        retry: Retry,
+        dead_letter: Option<DeadLetter>,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             sink: Arc::new(sink),
             backlog,
             retry,
+            dead_letter: dead_letter.map(Mutex::new).map(Arc::new),
             counters,
             window: Window::default(),
             attempts: JoinSet::new(),
+            last_started: None,
             failures: 0,
             resume: None,
         }
@@ -59,7 +74,7 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
             () = over(end) => {}
         }
         while let Some(ended) = self.attempts.try_join_next_with_id() {
-            self.settle(ended);
+            self.handle(ended).await;
         }
         self.attempts.abort_all();
         self.backlog.give_up(self.window.into_unfinished());
@@ -72,7 +87,7 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
             self.start_attempts();
             let may_take = is_open && self.has_room();
             tokio::select! {
-                Some(ended) = self.attempts.join_next_with_id() => self.settle(ended),
+                Some(ended) = self.attempts.join_next_with_id() => self.handle(ended).await,
                 () = pause(self.resume), if self.attempts.is_empty() && self.resume.is_some() => {
                     self.resume = None;
                 }
@@ -103,34 +118,45 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
                 self.counters.retried();
             }
             let (sink, records) = (Arc::clone(&self.sink), turn.records());
-            let attempt = self.attempts.spawn(async move { sink.attempt(records).await });
-            turn.begin(attempt.id());
+            let (started, next) = oneshot::channel();
+            let previous = self.last_started.replace(next);
+            let attempt = async move { sink.attempt(records).await };
+            turn.begin(self.attempts.spawn(in_turn(previous, started, attempt)).id());
         }
     }
 
-    /// Notes what became of the records of an attempt.
-    fn settle(&mut self, ended: Ended) {
+    /// Settles an attempt that has ended, and lets the backlog know.
+    async fn handle(&mut self, ended: Ended) {
+        if let Some((record, reason)) = self.settle(ended) {
+            self.reject(record, reason).await;
+        }
+        let released = self.window.release();
+        self.backlog.release(released);
+    }
+
+    /// Notes what became of the records of an attempt; yields the one that was rejected.
+    fn settle(&mut self, ended: Ended) -> Option<(Record, Rejection)> {
         let (id, attempt) = match ended {
             Ok((id, attempt)) => (id, attempt),
             Err(error) => (error.id(), Attempt::failed(0, Failure::Aborted)),
         };
-        let Some(mut batch) = self.window.ended(id) else { return };
-        let delivered = batch.finish(attempt.delivered);
-        self.counters.delivered(delivered);
+        let mut batch = self.window.ended(id)?;
+        self.counters.delivered(batch.finish(attempt.delivered));
         match attempt.trouble {
-            None => self.failures = 0,
-            Some(Trouble::Rejected { reason }) => {
-                let rejected = batch.finish(1).first().cloned();
+            None => {
                 self.failures = 0;
-                rejected.iter().for_each(|record| self.reject(record, &reason));
+                None
+            }
+            Some(Trouble::Rejected { reason }) => {
+                self.failures = 0;
+                batch.finish(1).first().map(|record| (record.clone(), reason))
             }
             Some(Trouble::Later { error, wait }) => {
                 batch.fail();
                 self.wait_after(&error, wait);
+                None
             }
         }
-        let released = self.window.release();
-        self.backlog.release(released);
     }
 
     /// Attempts that fail together count as one failure.
@@ -143,8 +169,43 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
         self.resume = self.resume.max(Some(resume));
     }
 
-    fn reject(&mut self, record: &Record, reason: &Rejection) {
-        self.counters.rejected(record.length(), reason);
+    /// Keeps a rejected record, on a thread that may block: other sinks go on meanwhile.
+    async fn reject(&self, record: Record, reason: Rejection) {
+        self.counters.rejected(record.length(), &reason);
+        let Some(dead_letter) = self.dead_letter.clone() else {
+            return self.counters.lost_for_dead_letter(0);
+        };
+        let counters = Arc::clone(&self.counters);
+        let keeping = tokio::task::spawn_blocking(move || {
+            let mut dead_letter = dead_letter.lock().unwrap_or_else(PoisonError::into_inner);
+            match dead_letter.keep(&record, &reason) {
+                Ok(kept) if kept.with_bytes => counters.kept_in_dead_letter(kept.discarded),
+                Ok(kept) => counters.lost_for_dead_letter(kept.discarded),
+                Err(error) => counters.dead_letter_failed(&error),
+            }
+        });
+        // It counts itself, also when the time for ending is over before it is done.
+        let _ = keeping.await;
+    }
+}
+
+/// Begins an attempt after the previous one has begun: tasks may start in any order, and a sink
+/// that takes its lock with the first step gets it in the order of the records.
+async fn in_turn(
+    previous: Option<oneshot::Receiver<()>>,
+    started: oneshot::Sender<()>,
+    attempt: impl Future<Output = Attempt>,
+) -> Attempt {
+    if let Some(previous) = previous {
+        // Its other end is dropped: that is the sign.
+        let _ = previous.await;
+    }
+    let mut attempt = pin!(attempt);
+    let first_step = poll_fn(|context| Poll::Ready(attempt.as_mut().poll(context))).await;
+    drop(started);
+    match first_step {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => attempt.await,
     }
 }
 
@@ -156,9 +217,21 @@ async fn pause(resume: Option<Instant>) {
     }
 }
 
-/// Waits for the time that `end` comes to name.
+/// Waits for the time that `end` comes to name; it may come nearer meanwhile.
 async fn over(mut end: watch::Receiver<Option<Instant>>) {
-    let named = end.wait_for(Option::is_some).await.ok().and_then(|named| *named);
-    // Without one the exporter was dropped without a word: what is queued is still delivered.
-    pause(named).await;
+    loop {
+        let named = *end.borrow_and_update();
+        tokio::select! {
+            () = pause(named) => return,
+            changed = end.changed() => if changed.is_err() {
+                // Nobody will name another one. Without one the exporter was dropped without a
+                // word: what is queued is still delivered.
+                return pause(named).await;
+            },
+        }
+    }
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

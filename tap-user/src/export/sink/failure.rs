@@ -19,6 +19,9 @@ pub(in crate::export) enum Failure {
     /// The kernel takes no more bytes.
     #[error("cannot write: {0}")]
     Write(io::Error),
+    /// A file that is due for rotation cannot be renamed.
+    #[error("cannot rotate the file: {0}; records wait meanwhile")]
+    Rotate(io::Error),
     /// The peer cannot be trusted, or does not speak TLS.
     #[error("TLS: {0}")]
     Tls(String),
@@ -41,76 +44,29 @@ pub(in crate::export) enum Failure {
     Aborted,
 }
 
-/// Kinds of [`Failure`], the names that counters have for them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::export) enum FailureKind {
-    Connect,
-    Timeout,
-    Closed,
-    Write,
-    Tls,
-    Reply,
-    TooManyRequests,
-    ClientError,
-    ServerError,
-    OtherStatus,
-    Aborted,
-}
-
-impl FailureKind {
-    pub(in crate::export) const ALL: [Self; 11] = [
-        Self::Connect,
-        Self::Timeout,
-        Self::Closed,
-        Self::Write,
-        Self::Tls,
-        Self::Reply,
-        Self::TooManyRequests,
-        Self::ClientError,
-        Self::ServerError,
-        Self::OtherStatus,
-        Self::Aborted,
-    ];
-
-    fn of_status(status: u16) -> Self {
-        match status {
-            429 => Self::TooManyRequests,
-            400..=499 => Self::ClientError,
-            500..=599 => Self::ServerError,
-            _ => Self::OtherStatus,
-        }
-    }
-
+impl Failure {
     /// Its name in totals and metrics.
-    pub(in crate::export) fn name(self) -> &'static str {
+    pub(in crate::export) fn kind(&self) -> &'static str {
         match self {
-            Self::Connect => "connect",
-            Self::Timeout => "timeout",
+            Self::Connect(_) => "connect",
+            Self::Timeout(_) => "timeout",
             Self::Closed => "closed",
-            Self::Write => "write",
-            Self::Tls => "tls",
-            Self::Reply => "reply",
-            Self::TooManyRequests => "status_429",
-            Self::ClientError => "status_4xx",
-            Self::ServerError => "status_5xx",
-            Self::OtherStatus => "status_other",
+            Self::Write(_) => "write",
+            Self::Rotate(_) => "rotate",
+            Self::Tls(_) => "tls",
+            Self::Http(_) => "reply",
+            Self::Status(status) | Self::Refused { status, .. } => kind_of_status(*status),
             Self::Aborted => "aborted",
         }
     }
 }
 
-impl Failure {
-    pub(in crate::export) fn kind(&self) -> FailureKind {
-        match self {
-            Self::Connect(_) => FailureKind::Connect,
-            Self::Timeout(_) => FailureKind::Timeout,
-            Self::Closed => FailureKind::Closed,
-            Self::Write(_) => FailureKind::Write,
-            Self::Tls(_) => FailureKind::Tls,
-            Self::Http(_) => FailureKind::Reply,
-            Self::Status(status) | Self::Refused { status, .. } => FailureKind::of_status(*status),
-            Self::Aborted => FailureKind::Aborted,
-        }
+fn kind_of_status(status: u16) -> &'static str {
+    match status {
+        429 => "status_429",
+        400..=499 => "status_4xx",
+        500..=599 => "status_5xx",
+        _ => "status_other",
     }
 }
 
@@ -127,10 +83,9 @@ pub(in crate::export) enum Rejection {
 
 impl Rejection {
     /// Its name in totals and metrics.
-    #[allow(dead_code, reason = "for receivers that answer")]
     pub(in crate::export) fn kind(&self) -> &'static str {
         match self {
-            Self::Status(status) => FailureKind::of_status(*status).name(),
+            Self::Status(status) => kind_of_status(*status),
             Self::Item(_) => "item",
         }
     }

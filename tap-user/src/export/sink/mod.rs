@@ -4,6 +4,7 @@
 
 mod attempt;
 mod backlog;
+mod dead_letter;
 mod descriptor;
 mod driver;
 mod failure;
@@ -20,23 +21,24 @@ mod tcp;
 mod traceable;
 mod window;
 
-pub(super) use failure::{Failure, FailureKind, Rejection};
-pub use file::FileSettings;
-pub use http::Milliseconds;
+pub use dead_letter::DeadLetterSettings;
+pub(super) use failure::{Failure, Rejection};
+pub use file::{FileSettings, RotationSettings};
+pub use http::{Concurrency, Milliseconds};
 pub use retry::{Retry, RetrySettings};
 pub use runscope::RunscopeSettings;
-pub use specification::{Destination, SinkSettings, SinkSpecification};
+pub use specification::{Destination, SinkSettings, SinkSpecification, Stamp};
 pub use spool_backlog::SpoolError;
 pub use stdout::StdoutSettings;
 pub use tcp::TcpSettings;
 pub use traceable::TraceableSettings;
 
-use super::format::Format;
-use super::record::Record;
+use super::record::{Bodies, Form, Record};
 use super::totals::{Counters, SinkTotals};
 use crate::document::Problem;
-use crate::spool;
+use crate::gateway::Observation;
 use backlog::EitherBacklog;
+use dead_letter::DeadLetter;
 use driver::Driver;
 use file::FileSink;
 use queue::Intake;
@@ -45,6 +47,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use stdout::StdoutSink;
 use tcp::TcpSink;
 use tokio::runtime::Handle;
@@ -52,9 +55,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use traceable::TraceableSink;
-
-/// Requests under way at once of a sink over HTTP.
-const HTTP_CONCURRENCY: usize = 4;
 
 /// Why an exporter cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -78,10 +78,13 @@ pub enum StartError {
     Settings(#[from] Problem),
 }
 
+/// A sink that takes no records for so long while somebody waits for it is told.
+const STANDSTILL: Duration = Duration::from_secs(5);
+
 /// The capture thread's end of a sink.
 #[derive(Debug)]
 pub(super) struct RunningSink {
-    format: Format,
+    specification: SinkSpecification,
     intake: Intake,
     counters: Arc<Counters>,
     end: watch::Sender<Option<Instant>>,
@@ -93,14 +96,15 @@ struct Beginning<'a> {
     runtime: &'a Handle,
     backlog: EitherBacklog,
     retry: Retry,
+    dead_letter: Option<DeadLetter>,
     counters: Arc<Counters>,
     end: watch::Receiver<Option<Instant>>,
 }
 
 impl Beginning<'_> {
     fn run(self, sink: impl attempt::Sink) -> JoinHandle<()> {
-        let Self { runtime, backlog, retry, counters, end } = self;
-        runtime.spawn(Driver::new(sink, backlog, retry, counters).run(end))
+        let Self { runtime, backlog, retry, dead_letter, counters, end } = self;
+        runtime.spawn(Driver::new(sink, backlog, retry, dead_letter, counters).run(end))
     }
 }
 
@@ -110,19 +114,35 @@ impl RunningSink {
         runtime: &Handle,
         specification: SinkSpecification,
     ) -> Result<Self, StartError> {
-        let SinkSpecification { name, destination, format, queue_bytes, retry, spool } =
-            specification;
-        let counters = Arc::new(Counters::new(name));
-        let (intake, backlog) = queue(spool.as_ref(), queue_bytes, &counters)?;
+        let counters = Arc::new(Counters::new(specification.name.clone()));
+        let (intake, backlog) = queue(&specification, &counters)?;
         let (end, ending) = watch::channel(None);
-        let beginning =
-            Beginning { runtime, backlog, retry, counters: Arc::clone(&counters), end: ending };
-        let task = start_task(beginning, destination)?;
-        Ok(Self { format, intake, counters, end, task })
+        let dead_letter = specification.dead_letter.clone();
+        let beginning = Beginning {
+            runtime,
+            backlog,
+            retry: specification.retry,
+            dead_letter: dead_letter.map(|it| open(it, &specification.name)).transpose()?,
+            counters: Arc::clone(&counters),
+            end: ending,
+        };
+        let task = start_task(beginning, specification.destination.clone())?;
+        Ok(Self { specification, intake, counters, end, task })
     }
 
-    pub(super) fn format(&self) -> Format {
-        self.format
+    pub(super) fn specification(&self) -> &SinkSpecification {
+        &self.specification
+    }
+
+    /// Whether the sink wants that exchange at all. Filters of a sink belong here.
+    pub(super) fn admits(&self, observation: &Observation) -> bool {
+        self.specification.format.carries(observation.connection.leg)
+    }
+
+    /// What its records look like.
+    pub(super) fn form(&self) -> Form {
+        let bodies = if self.specification.log_body { Bodies::Shown } else { Bodies::LeftOut };
+        Form { format: self.specification.format, bodies }
     }
 
     pub(super) fn totals(&self) -> SinkTotals {
@@ -144,26 +164,32 @@ impl RunningSink {
         self.intake.offer_waiting(record, hurry);
     }
 
-    /// Lets the sink deliver what is queued until `end`.
-    pub(super) fn stop(self, end: Instant) -> EndingSink {
-        self.end.send_replace(Some(end));
-        EndingSink { counters: self.counters, task: self.task, _end: self.end }
+    /// Takes no more records, and lets the sink deliver what is queued: until `end`, or as long
+    /// as it takes.
+    pub(super) fn stop(self, end: Option<Instant>) -> EndingSink {
+        self.end.send_replace(end);
+        EndingSink { counters: self.counters, task: self.task, end: self.end }
     }
 }
 
 /// Where records wait: in memory, or on disk if the sink has a spool.
 fn queue(
-    spool: Option<&spool::Settings>,
-    queue_bytes: u64,
+    specification: &SinkSpecification,
     counters: &Arc<Counters>,
 ) -> Result<(Intake, EitherBacklog), StartError> {
     let counters = Arc::clone(counters);
+    let SinkSpecification { spool, queue_bytes, .. } = specification;
     let Some(settings) = spool else {
-        let (intake, backlog) = queue::queue(queue_bytes, counters);
+        let (intake, backlog) = queue::queue(*queue_bytes, counters);
         return Ok((intake, EitherBacklog::Memory(backlog)));
     };
-    let (intake, backlog) = spool_backlog::spooled(settings, queue_bytes, counters)?;
+    let (intake, backlog) = spool_backlog::spooled(settings, *queue_bytes, counters)?;
     Ok((intake, EitherBacklog::Spool(backlog)))
+}
+
+fn open(settings: DeadLetterSettings, sink: &str) -> Result<DeadLetter, StartError> {
+    let path = settings.path.clone();
+    DeadLetter::open(settings, sink).map_err(|source| StartError::File { path, source })
 }
 
 fn start_task(
@@ -172,8 +198,10 @@ fn start_task(
 ) -> Result<JoinHandle<()>, StartError> {
     Ok(match destination {
         Destination::Stdout(_) => beginning.run(StdoutSink::new().map_err(StartError::Stdout)?),
-        Destination::File(FileSettings { path }) => {
-            beginning.run(FileSink::new(&path).map_err(|source| StartError::File { path, source })?)
+        Destination::File(settings) => {
+            let path = settings.path.clone();
+            let sink = FileSink::new(settings);
+            beginning.run(sink.map_err(|source| StartError::File { path, source })?)
         }
         Destination::Tcp(settings) => {
             let counters = Arc::clone(&beginning.counters);
@@ -181,27 +209,51 @@ fn start_task(
         }
         Destination::Runscope(settings) => {
             let counters = Arc::clone(&beginning.counters);
-            beginning.run(RunscopeSink::new(&settings, HTTP_CONCURRENCY, counters)?)
+            beginning.run(RunscopeSink::new(&settings, counters)?)
         }
-        Destination::Traceable(settings) => {
-            beginning.run(TraceableSink::new(&settings, HTTP_CONCURRENCY)?)
-        }
+        Destination::Traceable(settings) => beginning.run(TraceableSink::new(&settings)?),
     })
 }
 
 /// A sink that takes no more records.
+#[derive(Debug)]
 pub(super) struct EndingSink {
     counters: Arc<Counters>,
     task: JoinHandle<()>,
-    _end: watch::Sender<Option<Instant>>,
+    end: watch::Sender<Option<Instant>>,
 }
 
 impl EndingSink {
-    /// Waits until it has ended, and says what became of all its records.
-    pub(super) async fn ended(self) -> SinkTotals {
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "a sink ended abnormally");
-        }
+    /// The time until which it may deliver can be set here.
+    pub(super) fn end(&self) -> watch::Sender<Option<Instant>> {
+        self.end.clone()
+    }
+
+    pub(super) fn totals(&self) -> SinkTotals {
         self.counters.totals()
+    }
+
+    /// Waits until it has ended, and says what became of all its records. While nothing moves, it
+    /// tells for whom it waits.
+    pub(super) async fn ended(mut self) -> SinkTotals {
+        let mut before = self.counters.totals();
+        loop {
+            match tokio::time::timeout(STANDSTILL, &mut self.task).await {
+                Ok(Ok(())) => return self.counters.totals(),
+                Ok(Err(error)) => {
+                    tracing::error!(sink = before.name, %error, "a sink ended abnormally");
+                    return self.counters.totals();
+                }
+                Err(_) => before = self.tell_standstill(&before),
+            }
+        }
+    }
+
+    fn tell_standstill(&self, before: &SinkTotals) -> SinkTotals {
+        let now = self.counters.totals();
+        if now.delivered_records == before.delivered_records {
+            self.counters.waited_for();
+        }
+        now
     }
 }

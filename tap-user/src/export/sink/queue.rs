@@ -9,13 +9,16 @@ use crate::export::totals::Counters;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// After the first record came, that long more may come before a batch is taken: so the capture
 /// thread wakes the sink's task at most once in this time, not once per record.
 const LINGER: Duration = Duration::from_millis(5);
+
+/// A source that waits so long for one record tells it.
+const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// Bytes that a source that waits lets queue up at most: more would cost memory, and records that
 /// have left the processor's cache before they are written.
@@ -25,13 +28,7 @@ const WAITING_LIMIT: u64 = 4 << 20;
 pub(super) fn queue(limit: u64, counters: Arc<Counters>) -> (Intake, MemoryBacklog) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let room = Arc::new(Room::default());
-    let intake = Intake {
-        limit,
-        sender,
-        room: Arc::clone(&room),
-        full: false,
-        counters: Arc::clone(&counters),
-    };
+    let intake = Intake { limit, sender, room: Arc::clone(&room), counters: Arc::clone(&counters) };
     let backlog = MemoryBacklog { receiver, first: None, taken: VecDeque::new(), room, counters };
     (intake, backlog)
 }
@@ -44,8 +41,6 @@ pub(super) struct Intake {
     /// Bytes in memory. Only this end adds to them, so between a look and an addition there can
     /// only become more room.
     room: Arc<Room>,
-    /// Records were dropped, and the queue has not been half empty since: one warning is enough.
-    full: bool,
     counters: Arc<Counters>,
 }
 
@@ -60,11 +55,16 @@ impl Intake {
     /// set it is as [`Self::offer`].
     pub(super) fn offer_waiting(&mut self, record: &Record, hurry: &AtomicBool) {
         self.counters.given();
+        let mut waiting = Instant::now();
         while !self.has_room_for(record) && !hurry.load(Ordering::Relaxed) {
             if self.sender.is_closed() {
                 break;
             }
             self.room.wait(|| self.has_room_for(record));
+            if waiting.elapsed() >= STANDSTILL {
+                self.counters.waited_for();
+                waiting = Instant::now();
+            }
         }
         if self.held_bytes() == 0 {
             self.push(record);
@@ -76,11 +76,9 @@ impl Intake {
     fn offer_given(&mut self, record: &Record) {
         let held = self.held_bytes();
         if held.saturating_add(record.length()) > self.limit {
-            self.counters.dropped_at_full_queue(!self.full);
-            self.full = true;
+            self.counters.dropped_at_full_queue();
             return;
         }
-        self.full = self.full && held > self.limit / 2;
         self.push(record);
     }
 

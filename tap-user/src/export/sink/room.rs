@@ -2,7 +2,7 @@
 //! single processor core each of them only goes on once the other one sleeps.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -39,11 +39,6 @@ impl Room {
     /// Records are done with.
     pub(super) fn release(&self, bytes: u64) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
-        self.wake_source();
-    }
-
-    /// Nothing is taken any more: whoever waits need not.
-    pub(super) fn wake_source(&self) {
         if let Some(source) = self.source().take() {
             source.unpark();
         }
@@ -64,7 +59,7 @@ impl Room {
         self.plenty.notified().await;
     }
 
-    fn source(&self) -> std::sync::MutexGuard<'_, Option<Thread>> {
+    fn source(&self) -> MutexGuard<'_, Option<Thread>> {
         self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -46,7 +46,8 @@ impl Contract for Traceable {
     }
 
     fn success(&self, _: &str) -> String {
-        "{}".to_owned()
+        // What agents reply is not documented; nothing in it may matter.
+        "{\"anything\":true}".to_owned()
     }
 }
 
@@ -113,7 +114,8 @@ impl Traceable {
         keys.extend(self.marked.then_some("truncated"));
         check_keys("response", response, &keys, &[], violations);
         let headers = check_fields("response", &response["headers"], violations);
-        let is_grpc = text(&headers, "content-type").starts_with("application/grpc");
+        let kind = text(&headers, "content-type");
+        let is_grpc = kind.starts_with("application/grpc") && !kind.contains("grpc-web");
         let status = response["status_code"].as_u64().unwrap_or(u64::MAX);
         let expected = if is_grpc { 0..1 } else { 100..600 };
         expect(expected.contains(&status), violations, format!("status_code {status}"));

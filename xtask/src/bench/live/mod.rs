@@ -22,7 +22,7 @@ use self::receiver::Receiver;
 use self::report::Result as LoadResult;
 use self::site::Site;
 use self::usage::BpfStatistics;
-use crate::packages::{LIVE_BENCH_PROGRAMS, PROGRAMS_UNDER_TEST};
+use crate::packages::{LIVE_BENCH_PROGRAMS, GATEWAY_PROGRAMS};
 use crate::{build, setup, step};
 
 #[derive(Debug, Args)]
@@ -50,8 +50,8 @@ pub(crate) struct LiveArguments {
 /// When something is missing or fails, or when anything was lost.
 pub(crate) fn run(arguments: &LiveArguments) -> Result<()> {
     ensure!(setup::is_root(), "the bench loads BPF programs, which needs root");
-    setup::programs(&PROGRAMS_UNDER_TEST)?;
-    setup::programs(&LIVE_BENCH_PROGRAMS)?;
+    setup::programs(GATEWAY_PROGRAMS)?;
+    setup::programs(LIVE_BENCH_PROGRAMS)?;
     let gatetap = build::run()?;
     raise_file_limit()?;
 

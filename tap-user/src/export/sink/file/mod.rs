@@ -1,31 +1,26 @@
 //! A file that records are appended to.
 
+mod rotation;
 pub(super) mod settings;
 
-pub use settings::FileSettings;
+pub use settings::{FileSettings, RotationSettings};
 
 use super::attempt::{Attempt, BatchLimits, Sink};
-use super::descriptor::{self, Descriptor};
+use super::descriptor;
 use crate::export::record::Record;
-use std::fs::OpenOptions;
+use rotation::RotatingFile;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// Records hold what users send: only the owner may read them. A file that is already there
-/// keeps the mode it has.
-const MODE: u32 = 0o600;
-
 pub(super) struct FileSink {
-    file: Arc<Mutex<Descriptor>>,
+    file: Arc<Mutex<RotatingFile>>,
 }
 
 impl FileSink {
     /// Opens the file, or creates it.
-    pub(super) fn new(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).mode(MODE).open(path)?;
-        Ok(Self { file: Arc::new(Mutex::new(Descriptor::new(file))) })
+    pub(super) fn new(settings: FileSettings) -> io::Result<Self> {
+        let file = RotatingFile::open(settings.path, settings.rotate)?;
+        Ok(Self { file: Arc::new(Mutex::new(file)) })
     }
 }
 

@@ -130,7 +130,8 @@ fn cause<'a>(error: &Cause<'a>) -> Option<Cause<'a>> {
     (**error).source()
 }
 
+/// Whether the cause is an error of TLS; those of the operating system may be wrapped around it.
 fn is_tls(error: Cause<'_>) -> bool {
     let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    error.is::<rustls::Error>() || inside.is_some_and(|inner| inner.is::<rustls::Error>())
+    error.is::<rustls::Error>() || inside.is_some_and(|inner| is_tls(inner))
 }

@@ -10,6 +10,7 @@
 //! ```
 
 mod client;
+mod concurrency;
 mod endpoint;
 mod milliseconds;
 mod poster;
@@ -19,6 +20,7 @@ mod standing;
 mod tls;
 mod verdict;
 
+pub use concurrency::Concurrency;
 pub use milliseconds::Milliseconds;
 
 pub(super) use client::ReplyBody;

@@ -74,7 +74,7 @@ mod tests {
                     (300..400).contains(&status) || [401, 403, 404, 405, 407].contains(&status)
                 }
                 Verdict::Later(_) => {
-                    [408, 425, 429].contains(&status) || status >= 500 || status < 200
+                    [408, 425, 429].contains(&status) || !(200..500).contains(&status)
                 }
                 Verdict::Never(_) => (400..500).contains(&status),
             };

@@ -31,10 +31,13 @@ pub(super) struct RunscopeSink {
 impl RunscopeSink {
     pub(super) fn new(
         settings: &RunscopeSettings,
-        concurrency: usize,
         counters: Arc<Counters>,
     ) -> Result<Self, Problem> {
-        Ok(Self { poster: poster(settings, concurrency)?, concurrency, counters })
+        Ok(Self {
+            poster: poster(settings)?,
+            concurrency: settings.concurrency.requests(),
+            counters,
+        })
     }
 
     async fn deliver(&self, record: &Record) -> Result<(), Trouble> {
@@ -47,11 +50,11 @@ impl RunscopeSink {
     }
 }
 
-fn poster(settings: &RunscopeSettings, concurrency: usize) -> Result<Poster, Problem> {
+fn poster(settings: &RunscopeSettings) -> Result<Poster, Problem> {
     let segments = ["buckets", settings.bucket_key()?, "messages"];
     let url = endpoint("api_endpoint", settings::EXAMPLE, &settings.api_endpoint, &segments)?;
     let headers = HeaderMap::from_iter([(AUTHORIZATION, settings.authorization()?)]);
-    Poster::new(url, headers, RECEIVER, settings.client(concurrency))
+    Poster::new(url, headers, RECEIVER, settings.client())
 }
 
 impl Sink for RunscopeSink {

@@ -2,7 +2,7 @@
 
 use crate::document::{Problem, keys_of};
 use crate::export::Format;
-use crate::export::sink::http::{ClientSettings, Milliseconds, bearer};
+use crate::export::sink::http::{ClientSettings, Concurrency, Milliseconds, bearer};
 use crate::export::sink::specification::{DestinationSettings, Kind, Place};
 use crate::secret::Secret;
 use reqwest::header::HeaderValue;
@@ -45,6 +45,9 @@ pub struct RunscopeSettings {
     /// How long an idle connection is kept; a bare number is milliseconds, as in Kong.
     #[serde(default = "default_keepalive")]
     pub keepalive: Milliseconds,
+    /// Requests under way at once.
+    #[serde(default)]
+    pub concurrency: Concurrency,
     /// PEM file with the certificate authorities to trust instead of the machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_ca: Option<PathBuf>,
@@ -94,7 +97,7 @@ impl DestinationSettings for RunscopeSettings {
     }
 
     fn check(&self) -> Result<(), Problem> {
-        super::poster(self, 1).map(drop)
+        super::poster(self).map(drop)
     }
 }
 
@@ -110,6 +113,7 @@ impl RunscopeSettings {
             api_endpoint: default_endpoint(),
             timeout: DEFAULT_TIMEOUT,
             keepalive: DEFAULT_KEEPALIVE,
+            concurrency: Concurrency::default(),
             tls_ca: None,
             tls_verify: true,
         }
@@ -135,11 +139,11 @@ impl RunscopeSettings {
         bearer(key, &token.ok_or_else(|| Problem::at(key, missing))?)
     }
 
-    pub(super) fn client(&self, connections: usize) -> ClientSettings<'_> {
+    pub(super) fn client(&self) -> ClientSettings<'_> {
         ClientSettings {
             timeout: self.timeout.0,
             keepalive: self.keepalive.0,
-            connections,
+            connections: self.concurrency.requests(),
             tls_ca: self.tls_ca.as_deref(),
             tls_verify: self.tls_verify,
         }

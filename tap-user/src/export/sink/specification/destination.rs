@@ -7,9 +7,10 @@ use crate::export::sink::{
     FileSettings, RunscopeSettings, StdoutSettings, TcpSettings, TraceableSettings, file, runscope,
     stdout, tcp, traceable,
 };
+use serde::Serialize;
 
 /// A destination with its settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Destination {
     /// Standard output.
     Stdout(StdoutSettings),

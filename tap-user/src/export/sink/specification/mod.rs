@@ -9,15 +9,17 @@
 
 mod destination;
 mod settings;
+mod stamp;
 mod text;
 
 pub use destination::Destination;
 pub(in crate::export::sink) use destination::{DestinationSettings, Kind, Place};
 pub use settings::SinkSettings;
+pub use stamp::Stamp;
 
 use crate::document::Problem;
 use crate::export::Format;
-use crate::export::sink::Retry;
+use crate::export::sink::{DeadLetterSettings, Retry};
 use crate::spool;
 use crate::units::ByteSize;
 use std::fmt::{self, Display};
@@ -31,11 +33,18 @@ pub struct SinkSpecification {
     pub destination: Destination,
     /// What the records look like.
     pub format: Format,
+    /// Whether they have bodies.
+    pub log_body: bool,
     /// Bound of the records that wait in memory, in bytes. A record that finds no room is
     /// dropped; so one that is larger than the bound always is.
     pub queue_bytes: u64,
     /// How long to wait after a failure.
     pub retry: Retry,
+    /// Where records are kept that the receiver will never take.
+    pub dead_letter: Option<DeadLetterSettings>,
+    /// Counts how often what its settings name outside of them has changed (secrets in files, the
+    /// file itself): a sink of another generation is another sink.
+    pub generation: u64,
     /// Where records wait on disk, if they do.
     pub spool: Option<spool::Settings>,
 }
@@ -65,11 +74,17 @@ impl SinkSettings {
         let settings = destination.settings();
         let kind = settings.kind();
         settings.check().map_err(|problem| problem.below(kind.name))?;
+        let dead_letter = self.dead_letter.as_ref().map_or(Ok(()), DeadLetterSettings::check);
+        dead_letter.map_err(|problem| problem.below("dead_letter"))?;
         Ok(SinkSpecification {
             name: self.name.clone().unwrap_or_else(|| settings.label()),
             format: self.format.unwrap_or(kind.default_format),
+            // As in Kong's plugin.
+            log_body: self.log_body.unwrap_or(!matches!(destination, Destination::Runscope(_))),
             queue_bytes: self.queue_bytes.bytes(),
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
+            dead_letter: self.dead_letter.clone(),
+            generation: 0,
             spool: self.spool.clone(),
             destination,
         })

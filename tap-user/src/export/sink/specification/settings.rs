@@ -4,7 +4,8 @@ use super::destination::KINDS;
 use crate::document::Problem;
 use crate::export::Format;
 use crate::export::sink::{
-    FileSettings, RetrySettings, RunscopeSettings, StdoutSettings, TcpSettings, TraceableSettings,
+    DeadLetterSettings, FileSettings, RetrySettings, RunscopeSettings, StdoutSettings, TcpSettings,
+    TraceableSettings,
 };
 use crate::spool;
 use crate::units::{ByteSize, SIZE_PATTERN, text_value};
@@ -41,6 +42,9 @@ pub struct SinkSettings {
     /// `runscope` and `traceable`. `line`, `coloured-line` and `indented` are for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
+    /// Whether records have bodies; by default yes, and no for `runscope`, as in Kong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_body: Option<bool>,
     /// Bytes of records that wait in memory; beyond it they are dropped and counted.
     pub queue_bytes: QueueSize,
     /// Waits between attempts.
@@ -49,6 +53,10 @@ pub struct SinkSettings {
     /// without one they wait in memory only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spool: Option<spool::Settings>,
+    /// Where records are kept that the receiver will never take; without it they are counted,
+    /// and gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<DeadLetterSettings>,
 }
 
 impl SinkSettings {

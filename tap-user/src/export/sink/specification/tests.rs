@@ -14,9 +14,12 @@ fn sink(name: &str, destination: Destination, format: Format, queue: u64) -> Sin
         name: name.into(),
         destination,
         format,
+        log_body: true,
         queue_bytes: queue,
         retry: Retry::default(),
         spool: None,
+        dead_letter: None,
+        generation: 0,
     }
 }
 
@@ -27,7 +30,7 @@ fn from_yaml(yaml: &str) -> Result<SinkSpecification, Problem> {
 #[test]
 fn command_line() {
     let stdout = Destination::Stdout(StdoutSettings {});
-    let file = Destination::File(FileSettings { path: "/a:b".into() });
+    let file = Destination::File(FileSettings { path: "/a:b".into(), rotate: None });
     for (text, expected) in [
         ("stdout", sink("stdout", stdout.clone(), Format::Native, 67_108_864)),
         ("stdout,format=kong", sink("stdout", stdout, Format::Kong, 67_108_864)),

@@ -35,8 +35,8 @@ pub(super) struct TraceableSink {
 }
 
 impl TraceableSink {
-    pub(super) fn new(settings: &TraceableSettings, concurrency: usize) -> Result<Self, Problem> {
-        Ok(Self { poster: poster(settings, concurrency)?, concurrency })
+    pub(super) fn new(settings: &TraceableSettings) -> Result<Self, Problem> {
+        Ok(Self { poster: poster(settings)?, concurrency: settings.concurrency.requests() })
     }
 
     /// The agent's status tells all; what else it replies has no meaning.
@@ -45,10 +45,10 @@ impl TraceableSink {
     }
 }
 
-fn poster(settings: &TraceableSettings, concurrency: usize) -> Result<Poster, Problem> {
+fn poster(settings: &TraceableSettings) -> Result<Poster, Problem> {
     let base = &settings.ext_cap_endpoint;
     let url = endpoint("ext_cap_endpoint", settings::EXAMPLE, base, &PATH)?;
-    Poster::new(url, settings.headers()?, RECEIVER, settings.client(concurrency))
+    Poster::new(url, settings.headers()?, RECEIVER, settings.client())
 }
 
 fn headers_of(record: &Record) -> HeaderMap {

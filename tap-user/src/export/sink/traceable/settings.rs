@@ -3,7 +3,7 @@
 
 use crate::document::{Problem, keys_of};
 use crate::export::Format;
-use crate::export::sink::http::{ClientSettings, Milliseconds, header_value, token};
+use crate::export::sink::http::{ClientSettings, Concurrency, Milliseconds, header_value, token};
 use crate::export::sink::specification::{DestinationSettings, Kind, Place};
 use crate::secret::Secret;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -60,6 +60,9 @@ pub struct TraceableSettings {
     /// How long an idle connection is kept; a bare number is milliseconds.
     #[serde(default = "default_keepalive")]
     pub keepalive: Milliseconds,
+    /// Requests under way at once.
+    #[serde(default)]
+    pub concurrency: Concurrency,
     /// PEM file with the certificate authorities to trust instead of the machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_ca: Option<PathBuf>,
@@ -117,7 +120,7 @@ impl DestinationSettings for TraceableSettings {
     }
 
     fn check(&self) -> Result<(), Problem> {
-        super::poster(self, 1).map(drop)
+        super::poster(self).map(drop)
     }
 }
 
@@ -136,6 +139,7 @@ impl TraceableSettings {
             agent_token_file: None,
             timeout: DEFAULT_TIMEOUT,
             keepalive: DEFAULT_KEEPALIVE,
+            concurrency: Concurrency::default(),
             tls_ca: None,
             tls_verify: true,
         }
@@ -184,11 +188,11 @@ impl TraceableSettings {
         secret.map(|secret| token(key, &secret)).transpose()
     }
 
-    pub(super) fn client(&self, connections: usize) -> ClientSettings<'_> {
+    pub(super) fn client(&self) -> ClientSettings<'_> {
         ClientSettings {
             timeout: self.timeout.0,
             keepalive: self.keepalive.0,
-            connections,
+            connections: self.concurrency.requests(),
             tls_ca: self.tls_ca.as_deref(),
             tls_verify: self.tls_verify,
         }
