@@ -9,6 +9,7 @@ mod build;
 mod demo;
 mod interrupt;
 mod packages;
+mod python;
 mod setup;
 mod step;
 mod test;

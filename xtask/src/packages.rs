@@ -67,10 +67,26 @@ pub(crate) static TEST_PROGRAMS: &[Package] = &[
         program: Some("/usr/bin/openssl"),
     },
     Package {
+        name: "kubernetes-client",
+        reason: "kubectl renders the manifests as it would apply them",
+        program: Some("/usr/bin/kubectl"),
+    },
+    Package {
+        name: "systemd",
+        reason: "systemd-analyze verifies the unit",
+        program: Some("/usr/bin/systemd-analyze"),
+    },
+    Package {
+        name: "iproute2",
+        reason: "network namespaces of the tests' own",
+        program: Some("/usr/sbin/ip"),
+    },
+    Package {
         name: "python3-jsonschema",
         reason: "judges the schema of the settings independently",
         program: None,
     },
+    Package {
         name: "libpcap0.8",
         reason: "compiles the expressions of --filter; the tests try them",
         program: None,
@@ -80,6 +96,16 @@ pub(crate) static TEST_PROGRAMS: &[Package] = &[
         reason: "compiles and captures the same, for comparison",
         program: Some("/usr/bin/tcpdump"),
     },
+];
+
+/// What installs Python tools for tests.
+pub(crate) static PYTHON: &[Package] = &[
+    Package {
+        name: "python3",
+        reason: "runs the validator of Kubernetes manifests",
+        program: Some("/usr/bin/python3"),
+    },
+    Package { name: "python3-pip", reason: "installs that validator", program: None },
 ];
 
 /// What `bench read` runs besides.

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use xtask::requirement::{self, REQUIRE_LIVE};
 
-use crate::{setup, step};
+use crate::{python, setup, step};
 
 /// Integration tests of tap-user whose file name begins so need the kernel and real programs.
 const LIVE_PREFIX: &str = "live_";
@@ -21,7 +21,7 @@ const PACKAGES: [&str; 3] = ["tap-ebpf", "tap-user", "xtask"];
 pub(crate) fn run() -> Result<()> {
     let toolchain = setup::bpf_toolchain();
     let with_probes = toolchain.is_ok();
-    let setup = toolchain.and_then(|_| setup::test_programs());
+    let setup = toolchain.and_then(|_| setup::test_programs()).and_then(|()| python::install());
     if let Err(reason) = &setup {
         eprintln!("\n{reason:#}\n\nUntil then only what needs no kernel is tested.");
     }

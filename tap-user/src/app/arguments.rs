@@ -1,5 +1,6 @@
 //! The command line as typed. Defaults and meaning are in `settings`.
 
+use super::admin::AdminAddress;
 use super::settings::{
     BodyCap, HeaderName, Namespace, ProcessId, ProcessName, RingSize, SnapLength,
 };
@@ -166,6 +167,10 @@ pub(super) struct CommonArguments {
     /// Ring between kernel and userspace, a power of two [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub(super) ring_size: Option<RingSize>,
+    /// Where metrics and health are told over HTTP, or `off`
+    /// [default: 127.0.0.1:9464 for run, off for watch]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) admin: Option<AdminAddress>,
 }
 
 /// What becomes of exchanges, wherever they were seen.

@@ -1,5 +1,6 @@
 //! From arguments and settings to a running pipeline: everything that touches the outside.
 
+mod admin;
 mod arguments;
 mod config;
 mod doctor;

@@ -2,7 +2,7 @@
 
 use super::settings::RecordSettings;
 use super::timers::{Noted, Timers};
-use super::totals::Exchanges;
+use super::totals::{Exchanges, Sink};
 use super::{Failure, start};
 use crate::export::Exporter;
 use crate::gateway::Correlator;
@@ -162,6 +162,11 @@ impl Pipeline {
     /// Connections that ended, by what they spoke.
     pub(super) fn protocols(&self) -> &BTreeMap<&'static str, u64> {
         &self.protocols
+    }
+
+    /// What became of the records so far.
+    pub(super) fn sinks(&self) -> Vec<Sink> {
+        self.output.exporter.totals().into_iter().map(Into::into).collect()
     }
 
     /// What is left when all is handled: the sinks.

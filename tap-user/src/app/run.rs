@@ -1,6 +1,7 @@
 //! A run: a source at one end, sinks at the other, and the loop between them.
 
 use super::Failure;
+use super::admin::{self, Board};
 use super::pipeline::{Patience, Pipeline};
 use super::reload::{ReadSettings, Reload};
 use super::settings::Settings;
@@ -14,6 +15,8 @@ use tokio::runtime::Runtime;
 
 /// How often exchanges are looked at for their age.
 const TIMER_INTERVAL: Duration = Duration::from_millis(100);
+/// How often the numbers are posted for whoever asks for metrics.
+const POST_INTERVAL: Duration = Duration::from_secs(1);
 /// How long sinks may take at the end.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -24,9 +27,13 @@ pub(super) fn run(read: ReadSettings) -> Result<(), Failure> {
     let runtime = start::sink_threads()?;
     let run = uuid::Uuid::new_v4().as_u64_pair().0;
     let mut pipeline = start::pipeline(&runtime, &settings.records, run, Patience::None)?;
+    let board = Arc::new(Board::default());
+    admin::start(runtime.handle(), settings.admin, &board)?;
     let mut source = source::start(&settings)?;
     let mut reload = Reload::on_signal(read, &settings, Arc::clone(&stop))?;
-    watch(&mut *source, &mut pipeline, &mut reload, &stop)?;
+    board.attached();
+    watch(&mut *source, &mut pipeline, &mut reload, &board, &stop)?;
+    board.ending();
     finish(&settings, source, pipeline, runtime)
 }
 
@@ -35,9 +42,11 @@ fn watch(
     source: &mut dyn Source,
     pipeline: &mut Pipeline,
     reload: &mut Reload,
+    board: &Board,
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
-    let mut timers_due = Instant::now() + TIMER_INTERVAL;
+    let mut timers_due = Instant::now();
+    let mut post_due = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         if source.poll(pipeline) == 0 {
             source.wait();
@@ -47,9 +56,24 @@ fn watch(
             source.handle_timeout(pipeline)?;
             pipeline.handle_timeout(source.now());
             reload.apply_if_asked(pipeline);
+            board.turned();
+        }
+        if Instant::now() >= post_due {
+            post_due = Instant::now() + POST_INTERVAL;
+            board.post(count(source, pipeline)?);
         }
     }
     Ok(())
+}
+
+/// What is counted so far.
+fn count(source: &dyn Source, pipeline: &Pipeline) -> Result<Totals, Failure> {
+    Ok(Totals {
+        exchanges: pipeline.exchanges().clone(),
+        connections: pipeline.protocols().clone(),
+        source: source.totals()?,
+        sinks: pipeline.sinks(),
+    })
 }
 
 /// Takes in what is still under way, delivers it, and tells the totals.
@@ -62,11 +86,9 @@ fn finish(
     source.finish(&mut pipeline)?;
     pipeline.abandon(source.now());
 
-    let exchanges = pipeline.exchanges().clone();
-    let connections = pipeline.protocols().clone();
-    let counted = source.totals()?;
+    let counted = count(&*source, &pipeline)?;
     drop(source);
     let sinks = start::deliver(runtime, pipeline, SHUTDOWN_DEADLINE);
-    let totals = Totals { exchanges, connections, source: counted, sinks };
+    let totals = Totals { sinks, ..counted };
     totals.tell(settings.records.totals_file.as_deref())
 }

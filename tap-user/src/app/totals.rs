@@ -16,10 +16,10 @@ use std::path::Path;
 /// Exchanges by leg. One that was exported unfinished counts once, when it ends.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Exchanges {
-    client: u64,
-    upstream: u64,
+    pub(super) client: u64,
+    pub(super) upstream: u64,
     /// Of both: exported before their end, to come again.
-    exported_early: u64,
+    pub(super) exported_early: u64,
     /// Of both: how they ended is not known, because the tap looked no longer.
     abandoned: u64,
 }
@@ -91,24 +91,24 @@ pub(super) struct ProcessBytes {
 /// One sink's records.
 #[derive(Debug, Serialize)]
 pub(super) struct Sink {
-    name: String,
-    delivered: u64,
-    delivered_bytes: u64,
+    pub(super) name: String,
+    pub(super) delivered: u64,
+    pub(super) delivered_bytes: u64,
     /// Of the delivered ones: the receiver warned, or did not say clearly that all is well.
-    warned: u64,
+    pub(super) warned: u64,
     /// The receiver will never take them.
-    rejected: u64,
+    pub(super) rejected: u64,
     /// Exchanges of which the format has nothing to show.
-    left_out: u64,
-    dropped: u64,
-    dropped_queue_full: u64,
-    dropped_at_shutdown: u64,
-    dropped_spool_full: u64,
-    dropped_spool_damaged: u64,
-    reconnects: u64,
-    failures: u64,
+    pub(super) left_out: u64,
+    pub(super) dropped: u64,
+    pub(super) dropped_queue_full: u64,
+    pub(super) dropped_at_shutdown: u64,
+    pub(super) dropped_spool_full: u64,
+    pub(super) dropped_spool_damaged: u64,
+    pub(super) reconnects: u64,
+    pub(super) failures: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    spool: Option<SpoolTotals>,
+    pub(super) spool: Option<SpoolTotals>,
 }
 
 impl From<SinkTotals> for Sink {

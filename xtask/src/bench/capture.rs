@@ -118,7 +118,8 @@ fn start_tcpdump(namespace: &Namespace, file: &Path) -> Result<OwnedChild> {
     Ok(tcpdump)
 }
 
-/// Ends tcpdump once it has caught up, its file having stopped growing, and reads from its report that nothing was dropped.
+/// Ends tcpdump once it has caught up (its file has stopped growing), and reads from its report that
+/// nothing was dropped.
 fn stop_tcpdump(tcpdump: &mut OwnedChild, folder: &Path) -> Result<()> {
     let file = folder.join("traffic.pcap");
     let mut before = 0;

@@ -3,6 +3,7 @@
 //! argument of the command line that goes before a key.
 
 use super::values::{BodyCap, HeaderName, Namespace, ProcessId, ProcessName, RingSize, SnapLength};
+use crate::app::admin::AdminAddress;
 use crate::app::source::SourceKind;
 use crate::export::SinkSettings;
 use crate::gateway::{DEFAULT_HEADER, Generator};
@@ -61,9 +62,21 @@ pub(crate) struct SettingsFile {
     /// Replace the values of secret headers by `REDACTED`.
     #[schemars(extend("x-flag" = "--no-redact"))]
     pub(crate) redact: bool,
+    /// Metrics and health over HTTP.
+    pub(crate) admin: AdminSettings,
     /// Where records go; without any, to standard output.
     #[schemars(extend("x-flag" = "--sink"))]
     pub(crate) sinks: Vec<SinkSettings>,
+}
+
+/// Metrics and health over HTTP.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AdminSettings {
+    /// Address and port on which `/metrics`, `/healthz` and `/readyz` are answered, or `off`. By default
+    /// `gatetap run` takes `127.0.0.1:9464` if it is free.
+    #[schemars(extend("x-flag" = "--admin"))]
+    pub(crate) listen: Option<AdminAddress>,
 }
 
 /// Who is watched.
@@ -114,6 +127,7 @@ impl Default for SettingsFile {
             memory_limit: ByteSize(DEFAULT_MEMORY_BYTES),
             correlation: CorrelationSettings::default(),
             redact: true,
+            admin: AdminSettings::default(),
             sinks: Vec::new(),
         }
     }

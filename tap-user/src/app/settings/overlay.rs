@@ -14,6 +14,8 @@ impl Loaded {
         loaded.put_source(&arguments.source);
         loaded.put("age_limit", "--age-limit", arguments.age_limit, |file| &mut file.age_limit);
         loaded.put("ring_size", "--ring-size", arguments.ring_size, |file| &mut file.ring_size);
+        let admin = arguments.admin.map(Some);
+        loaded.put("admin.listen", "--admin", admin, |file| &mut file.admin.listen);
         Ok(loaded)
     }
 

@@ -4,6 +4,7 @@ use super::file::{ALL_INTERFACES, SettingsFile};
 use super::load::Loaded;
 use super::selection::selection;
 use super::values::Namespace;
+use crate::app::admin::AdminAddress;
 use crate::app::arguments::{ReadArguments, RunArguments, WatchArguments};
 use crate::app::source::SourceKind;
 use crate::capture::selection::Selection;
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) source: SourceKind,
     pub(crate) packets: PacketSettings,
     pub(crate) ring_bytes: u32,
+    /// Where metrics and health are told; `None`: at the default address, if it is free.
+    pub(crate) admin: Option<AdminAddress>,
     pub(crate) records: RecordSettings,
     /// What this was resolved from.
     pub(crate) typed: SettingsFile,
@@ -100,6 +103,8 @@ pub(crate) fn for_watch(arguments: &WatchArguments) -> Result<Settings, Problem>
         (false, false) => Format::Line,
     };
     settings.records.sinks.insert(0, lines);
+    // Somebody looks at a terminal: nobody scrapes.
+    settings.admin = settings.admin.or(Some(AdminAddress::Off));
     settings.records.totals_file = arguments.common.records.totals_file.clone();
     Ok(settings)
 }
@@ -114,12 +119,13 @@ impl Loaded {
 
     /// Settings of a tap.
     pub(crate) fn resolve(&self) -> Result<Settings, Problem> {
-        let SettingsFile { source, ring_size, .. } = &self.settings;
+        let SettingsFile { source, ring_size, admin, .. } = &self.settings;
         Ok(Settings {
             selection: selection(&self.settings).map_err(|problem| self.place(problem))?,
             source: *source,
             packets: packets(&self.settings).map_err(|problem| self.place(problem))?,
             ring_bytes: ring_size.bytes(),
+            admin: admin.listen,
             records: self.resolve_records()?,
             typed: self.settings.clone(),
         })

@@ -22,7 +22,7 @@ use self::receiver::Receiver;
 use self::report::Result as LoadResult;
 use self::site::Site;
 use self::usage::BpfStatistics;
-use crate::packages::{LIVE_BENCH_PROGRAMS, GATEWAY_PROGRAMS};
+use crate::packages::{GATEWAY_PROGRAMS, LIVE_BENCH_PROGRAMS};
 use crate::{build, setup, step};
 
 #[derive(Debug, Args)]

@@ -1,22 +1,22 @@
 //! The observer of one connection: joins both streams, the pairing and the question what the
 //! connection speaks at all. It never reads a clock; time is that of the segments.
+//!
+//! [`recognition`] finds the first message, [`messages`] hands what the streams yield to the pairing.
+
+mod messages;
+mod recognition;
 
 use super::anomaly::{Anomalies, Anomaly};
-use super::body::{self, BodyEnd, Piece};
-use super::detect::{self, FirstBytes};
-use super::exchange::{Exchange, Outcome, Protocol, Response, Switch};
-use super::head::RawHead;
+use super::body::{BodyEnd, Piece};
+use super::detect::FirstBytes;
+use super::exchange::{Exchange, Protocol};
 use super::input::Input;
 use super::limits::{Account, Limits, MemoryBudget};
 use super::pairing::Pairing;
-use super::preamble::{Preamble, PreambleStep};
-use super::socks::{Socks, SocksStep};
-use super::stream::{Event, Stream};
-use crate::segment::{Abandonment, Close, Content, Direction, GapCause, Segment, Time};
-
-/// Turns of the client that do not look like HTTP, after which a connection that was joined
-/// mid-stream is something else. One such turn may be a body behind `100 Continue`.
-const IMPLAUSIBLE_TURNS: u8 = 4;
+use super::preamble::Preamble;
+use super::socks::Socks;
+use super::stream::Stream;
+use crate::segment::{Abandonment, Close, Direction, Segment, Time};
 
 /// Observes one TCP connection: segments in, exchanges out.
 ///
@@ -213,35 +213,6 @@ impl Observer {
         }
     }
 
-    /// Passes over a PROXY protocol header. Bytes that only began like one are observed late, but
-    /// with their own time and place.
-    fn read_preamble(&mut self, input: &mut Input<'_>) {
-        let Some(mut preamble) = self.preamble.take() else { return };
-        match preamble.read(input) {
-            PreambleStep::More => self.preamble = Some(preamble),
-            PreambleStep::Header(addresses) => {
-                self.pairing.set_proxied(addresses);
-                self.preamble = preamble.unless_passed();
-            }
-            PreambleStep::Rest => self.preamble = preamble.unless_passed(),
-            PreambleStep::Absent => {
-                if let Some(mut begun) = preamble.as_input() {
-                    self.observe(Direction::ToServer, &mut begun);
-                }
-            }
-        }
-    }
-
-    /// Passes over the negotiation with a SOCKS proxy.
-    fn pass_socks(&mut self, direction: Direction, input: &mut Input<'_>) {
-        let Some(socks) = &mut self.socks else { return };
-        match socks.read(direction, input) {
-            SocksStep::Absent => self.socks = None,
-            SocksStep::Taken => {}
-            SocksStep::Failed => self.decide(Protocol::Other),
-        }
-    }
-
     fn observe(&mut self, direction: Direction, input: &mut Input<'_>) {
         if input.is_empty() || self.over {
             return;
@@ -282,140 +253,5 @@ impl Observer {
 
     fn add_body(&mut self, way: Direction, piece: &Piece<'_>, end: Option<BodyEnd>, time: Time) {
         self.pairing.add_body(way, piece, end, time, self.limits.body_cap);
-    }
-
-    fn apply(&mut self, direction: Direction, event: Event<'_>, time: Time) {
-        match (event, direction) {
-            (Event::Head(head), Direction::ToServer) => self.begin_request(head),
-            (Event::Head(head), Direction::ToClient) => self.begin_response(head),
-            (Event::NoHead, _) => self.malformed_head(direction, time),
-            (Event::HeadLost(cause), _) => self.pairing.lose(direction, cause),
-            (Event::Body(piece, end), _) => self.add_body(direction, &piece, end, time),
-        }
-    }
-
-    fn begin_request(&mut self, head: RawHead<'_>) {
-        let (turn_start, behind_another) = (head.turn_start, !head.at_boundary);
-        let time = head.last_byte;
-        let Some(request) = head.request(self.limits.fields) else {
-            return self.malformed_head(Direction::ToServer, time);
-        };
-        self.protocol = Protocol::Http1;
-        let framing = body::request_framing(&request.headers);
-        self.pairing.begin_request(request, framing, turn_start, behind_another);
-        match framing {
-            Ok(framing) => self.to_server.expect_body(framing, time),
-            Err(_) => self.to_server.malformed(),
-        }
-        self.bound_pending();
-    }
-
-    /// Beyond the limit nobody could say any more which response answers what.
-    fn bound_pending(&mut self) {
-        if self.pairing.len() > self.limits.pending_requests {
-            self.pairing.end(Outcome::Abandoned(Abandonment::TooManyPending));
-            self.finish();
-        }
-    }
-
-    fn begin_response(&mut self, head: RawHead<'_>) {
-        let time = head.last_byte;
-        let first_byte = head.first_byte;
-        let Some(response) = head.response(self.limits.fields) else {
-            return self.malformed_head(Direction::ToClient, time);
-        };
-        self.protocol = Protocol::Http1;
-        let fault = self.request_fault();
-        let method = self.pairing.method_to_answer(fault, first_byte);
-        let (to_head, to_connect) = (method == Some("HEAD"), method == Some("CONNECT"));
-        match response.status {
-            101 => self.switch(response, Switch::Upgrade),
-            100..=199 => self.interim(response, time),
-            200..=299 if to_connect => self.switch(response, Switch::Tunnel),
-            _ => self.final_response(response, to_head, time),
-        }
-        if !self.over {
-            self.bound_pending();
-        }
-    }
-
-    /// Why a response may come without a request: what the client sent was not understood.
-    fn request_fault(&self) -> Option<Outcome> {
-        (self.to_server.is_malformed() || self.to_server.in_head()).then_some(Outcome::Malformed)
-    }
-
-    fn interim(&mut self, response: Response, time: Time) {
-        self.to_client.expect_body(super::Framing::None, time);
-        if !self.pairing.add_interim(response) {
-            self.malformed_head(Direction::ToClient, time);
-        }
-    }
-
-    fn final_response(&mut self, response: Response, to_head: bool, time: Time) {
-        let framing = body::response_framing(&response, to_head);
-        self.pairing.begin_response(response, framing);
-        match framing {
-            Ok(framing) => self.to_client.expect_body(framing, time),
-            Err(_) => self.to_client.malformed(),
-        }
-    }
-
-    fn switch(&mut self, response: Response, switch: Switch) {
-        self.pairing.switch(response, switch);
-        self.protocol = Protocol::Switched;
-        self.finish();
-    }
-
-    fn malformed_head(&mut self, direction: Direction, time: Time) {
-        self.stream(direction).malformed();
-        if !self.stream(direction).is_malformed() {
-            // Behind a gap it was only taken for a head; whatever it was, it is lost.
-            return self.pairing.lose(direction, GapCause::Missed);
-        }
-        if self.protocol == Protocol::Undecided {
-            return self.decide(Protocol::Other);
-        }
-        if direction == Direction::ToClient {
-            self.pairing.malformed_response(time);
-        }
-    }
-
-    /// Asks the first bytes of a side (or of a turn, where the first ones were not seen) what
-    /// the connection speaks.
-    fn detect(&mut self, direction: Direction, input: &Input<'_>) {
-        let Content::Bytes(bytes) = input.content else {
-            self.aligned = false;
-            return;
-        };
-        let verdict = match (self.aligned, direction) {
-            (true, Direction::ToServer) => detect::from_client(self.first_to_server.add(bytes)),
-            (true, Direction::ToClient) => detect::from_server(self.first_to_client.add(bytes)),
-            (false, Direction::ToServer) if input.turn_start => detect::from_client(bytes),
-            (false, _) => return,
-        };
-        match verdict {
-            Protocol::Undecided => {}
-            // In the middle of a stream only a whole head is proof.
-            Protocol::Http1 if !self.aligned => {}
-            Protocol::Http1 => self.protocol = Protocol::Http1,
-            Protocol::Other if !self.aligned => self.note_implausible_turn(),
-            // Of what a SOCKS proxy passes on, only HTTP is of interest.
-            _ if self.socks.is_some() => self.decide(Protocol::Other),
-            verdict => self.decide(verdict),
-        }
-    }
-
-    fn note_implausible_turn(&mut self) {
-        self.implausible_turns = self.implausible_turns.saturating_add(1);
-        if self.implausible_turns >= IMPLAUSIBLE_TURNS {
-            self.decide(Protocol::Other);
-        }
-    }
-
-    /// The connection speaks something that is not followed.
-    fn decide(&mut self, protocol: Protocol) {
-        self.protocol = protocol;
-        self.pairing.end(Outcome::Malformed);
-        self.finish();
     }
 }
