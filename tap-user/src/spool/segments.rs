@@ -70,8 +70,13 @@ impl Segments {
         self.list.len()
     }
 
-    /// Whether nothing is on disk.
+    /// Whether no segment is needed.
     pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether nothing is on disk.
+    pub(super) fn are_gone(&self) -> bool {
         self.list.is_empty() && self.doomed.is_empty()
     }
 

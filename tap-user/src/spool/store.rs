@@ -129,7 +129,7 @@ impl<F: FileSystem> Spool<F> {
     /// Whether the disk holds nothing, and knows everything.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.segments.is_empty()
+        self.segments.are_gone()
             && self.unsynced.is_empty()
             && self.stored.unwrap_or(0) == self.acknowledged.sequence
     }
@@ -182,7 +182,7 @@ impl<F: FileSystem> Spool<F> {
         if self.limits.when_full == WhenFull::DropNewest || bytes > self.limits.bytes {
             return dropped;
         }
-        while self.segments.len() > 0
+        while !self.segments.is_empty()
             && self.segments.bytes().saturating_add(bytes) > self.limits.bytes
         {
             if self.segments.len() == 1 {
@@ -234,11 +234,11 @@ impl<F: FileSystem> Spool<F> {
     /// The disk does not take the position, or the file cannot be removed.
     pub fn tidy_all(&mut self) -> io::Result<()> {
         let all = self.acknowledged.sequence >= self.segments.next;
-        if all && self.segments.len() > 0 {
+        if all && !self.segments.is_empty() {
             position::store(&self.files, self.segments.next, Durability::Disk)?;
             self.stored = Some(self.segments.next);
             self.writer = None;
-            while self.segments.len() > 0 {
+            while !self.segments.is_empty() {
                 self.segments.retire_newest();
             }
             self.mend_places();
