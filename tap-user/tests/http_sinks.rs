@@ -536,12 +536,18 @@ async fn an_error_of_an_item_inside_a_success_is_a_rejection() {
     let error = json!({"code": 1042, "message": "invalid", "more_info": ""});
     let reply = runscope::item("x", "error", &error, &Value::Null);
     let receiver = Receiver::start(runscope(), every(4, Behaviour::Refuse(reply))).await;
-    let mut exporter = exporter(&runscope_at(&receiver.url()));
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("rejected.ndjson");
+    let sink = format!("{},dead_letter.path={}", runscope_at(&receiver.url()), kept.display());
+    let mut exporter = exporter(&sink);
     export_numbered(&mut exporter, 0..20);
     let totals = shut_down(exporter).await;
     assert_eq!((totals.delivered_records, totals.rejected_records), (15, 5), "{totals:?}");
     assert_eq!(receiver.taken().len() as u64, totals.delivered_records);
     assert_eq!(receiver.calls(), 20, "no call for what is known to be in vain");
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert_eq!((kept.lines().count(), totals.dead_letter.kept), (5, 5), "{kept}");
+    assert!(kept.lines().all(|line| line.contains("1042")) && !kept.contains(TOKEN), "{kept}");
 }
 
 #[tokio::test]

@@ -333,6 +333,121 @@ async fn a_talkative_collector_gets_everything() {
     assert_eq!(numbers(&read_to_end(stream).await), (0..200).collect::<Vec<_>>());
 }
 
+/// A collector that takes nothing at all beside a file: the file gets every record at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_sink_delays_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("records");
+    let (listener, port) = listen().await;
+    let stalled = format!("tcp:127.0.0.1:{port},queue=64KiB");
+    let mut exporter = exporter(&[stalled, format!("file:{}", path.display())]).unwrap();
+    let begin = Instant::now();
+    (0..1_000).for_each(|number| exporter.export(&large(number, 20_000)));
+    while exporter.totals()[1].delivered_records < 1_000 {
+        assert!(begin.elapsed() < PATIENCE, "{:?}", exporter.totals());
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(numbers(&std::fs::read_to_string(&path).unwrap()), (0..1_000).collect::<Vec<_>>());
+    let totals = exporter.shutdown(Duration::from_millis(100)).await;
+    assert!(totals[0].dropped.total() > 0);
+    totals.iter().for_each(assert_adds_up);
+    drop(listener);
+}
+
+fn assert_adds_up(totals: &SinkTotals) {
+    let accounted = totals.queued_records
+        + totals.delivered_records
+        + totals.rejected_records
+        + totals.dropped.total();
+    assert_eq!(totals.given_records, accounted, "{totals:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_rotated_without_cutting_or_losing_a_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("records");
+    let sink = format!("file:{},rotate.size=64KiB,rotate.keep=100", path.display());
+    let mut exporter = exporter(&[sink]).unwrap();
+    export_numbered(&mut exporter, 0..500);
+    assert_eq!(shut_down(exporter).await.delivered_records, 500);
+    let files = std::fs::read_dir(folder.path()).unwrap().count();
+    assert!(files > 5, "{files} files");
+    let mut received = Vec::new();
+    for number in (1..files).rev() {
+        let old = folder.path().join(format!("records.{number}"));
+        assert!(old.metadata().unwrap().len() <= 64 << 10);
+        received.extend(numbers(&std::fs::read_to_string(old).unwrap()));
+    }
+    received.extend(numbers(&std::fs::read_to_string(&path).unwrap()));
+    assert_eq!(received, (0..500).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_left_out_for_the_sink_that_does_not_want_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let sinks = ["native", "kong", "tcp-body-log"]
+        .map(|name| format!("file:{},format={name},log_body=false", path(name).display()));
+    let with = format!("file:{}", path("with").display());
+    let mut exporter = exporter(&[sinks.to_vec(), vec![with]].concat()).unwrap();
+    exporter.export(&large(7, 1_000));
+    exporter.shutdown(PATIENCE).await;
+    let read = |name: &str| -> Value {
+        let text = std::fs::read_to_string(path(name)).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    assert_eq!(read("with")["response"]["body"]["text"].as_str().unwrap().len(), 1_000);
+    let facts = &read("native")["response"]["body"];
+    assert_eq!((&facts["length"], &facts["captured"]), (&Value::from(1_000), &Value::from(0)));
+    assert_eq!(facts["withheld"], true);
+    assert!(facts.get("text").is_none() && facts.get("base64").is_none());
+    assert!(read("kong")["response"].get("body").is_none());
+    assert_eq!(read("tcp-body-log")["response"]["size_bytes"], "1000");
+}
+
+/// One sink stays, one goes, one comes, and one that cannot start changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn sinks_are_changed_while_records_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let sink = |name: &str| format!("file:{}", path(name).display());
+    let parse = |sinks: &[String]| sinks.iter().map(|sink| sink.parse().unwrap()).collect();
+    let mut exporter = exporter(&[sink("stays"), sink("goes")]).unwrap();
+    export_numbered(&mut exporter, 0..10);
+    exporter.reconfigure(parse(&[sink("comes"), sink("stays")]), PATIENCE).unwrap();
+    export_numbered(&mut exporter, 10..20);
+    let impossible = parse(&[sink("stays"), "file:/nowhere/records".to_owned()]);
+    assert!(exporter.reconfigure(impossible, PATIENCE).is_err());
+    export_numbered(&mut exporter, 20..30);
+    let totals = exporter.shutdown(PATIENCE).await;
+    let delivered: Vec<_> = totals.iter().map(|totals| totals.delivered_records).collect();
+    assert_eq!(delivered, [20, 30, 10]);
+    let read = |name: &str| numbers(&std::fs::read_to_string(path(name)).unwrap());
+    assert_eq!(read("stays"), (0..30).collect::<Vec<_>>());
+    assert_eq!(read("goes"), (0..10).collect::<Vec<_>>());
+    assert_eq!(read("comes"), (10..30).collect::<Vec<_>>());
+}
+
+/// Reading a capture waits for its collector as long as it takes, and a signal ends that.
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_a_sink_ends_when_told_to_hurry() {
+    let (listener, port) = listen().await;
+    drop(listener);
+    let mut exporter = exporter(&[format!("tcp:127.0.0.1:{port}")]).unwrap();
+    export_numbered(&mut exporter, 0..3);
+    let hurry = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&hurry);
+    let deadline = Duration::from_millis(50);
+    let ending =
+        tokio::spawn(async move { exporter.shutdown_waiting(&told, deadline).await.remove(0) });
+    sleep(Duration::from_millis(300)).await;
+    assert!(!ending.is_finished(), "it waits");
+    hurry.store(true, Ordering::Relaxed);
+    let totals = timeout(PATIENCE, ending).await.expect("it ends").unwrap();
+    assert_eq!((totals.delivered_records, totals.dropped.shutdown), (0, 3));
+    assert_adds_up(&totals);
+}
+
 /// A source that can wait loses nothing, however small the queue and however slow the collector;
 /// a record that is larger than the queue goes through as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

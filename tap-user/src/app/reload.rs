@@ -69,8 +69,7 @@ impl Reload {
         Ok(())
     }
 
-    /// A sink that runs with other secrets, or writes a file that is not in its place any more, is
-    /// to begin anew.
+    /// A sink whose files with secrets or certificates have changed is to begin anew.
     fn with_generations(&self, sinks: Vec<SinkSpecification>) -> Vec<SinkSpecification> {
         let with_generation = |mut sink: SinkSpecification| {
             if let Some((running, stamp)) = self.sinks.iter().find(|it| it.0.name == sink.name) {
@@ -89,7 +88,7 @@ impl Reload {
             match self.sinks.iter().find(|(running, _)| running.name == sink.name) {
                 None => words.push(format!("new sink {}", sink.name)),
                 Some((running, _)) if running.generation != sink.generation => {
-                    words.push(format!("sink {} opened again", sink.name));
+                    words.push(format!("sink {} with other secrets", sink.name));
                 }
                 Some((running, _)) if running != sink => {
                     words.push(format!("sink {} with other settings", sink.name));

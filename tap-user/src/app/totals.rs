@@ -92,6 +92,9 @@ pub(super) struct ProcessBytes {
 #[derive(Debug, Serialize)]
 pub(super) struct Sink {
     pub(super) name: String,
+    pub(super) given: u64,
+    /// Not delivered, and not lost either: they wait on disk.
+    pub(super) waiting: u64,
     pub(super) delivered: u64,
     pub(super) delivered_bytes: u64,
     /// Of the delivered ones: the receiver warned, or did not say clearly that all is well.
@@ -105,15 +108,23 @@ pub(super) struct Sink {
     pub(super) dropped_at_shutdown: u64,
     pub(super) dropped_spool_full: u64,
     pub(super) dropped_spool_damaged: u64,
-    pub(super) reconnects: u64,
-    pub(super) failures: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) spool: Option<SpoolTotals>,
+    pub(super) rejected_by_kind: BTreeMap<&'static str, u64>,
+    pub(super) dead_letters_kept: u64,
+    pub(super) dead_letters_lost: u64,
+    pub(super) dead_letters_discarded: u64,
+    pub(super) reconnects: u64,
+    pub(super) failures: u64,
+    pub(super) failures_by_kind: BTreeMap<&'static str, u64>,
+    pub(super) retries: u64,
 }
 
 impl From<SinkTotals> for Sink {
     fn from(totals: SinkTotals) -> Self {
         Self {
+            given: totals.given_records,
+            waiting: totals.queued_records,
             delivered: totals.delivered_records,
             delivered_bytes: totals.delivered_bytes,
             warned: totals.warned_records,
@@ -126,7 +137,13 @@ impl From<SinkTotals> for Sink {
             dropped_spool_damaged: totals.dropped.spool_damaged,
             spool: totals.spool,
             reconnects: totals.reconnects,
+            rejected_by_kind: totals.rejected_by_kind,
+            dead_letters_kept: totals.dead_letter.kept,
+            dead_letters_lost: totals.dead_letter.lost,
+            dead_letters_discarded: totals.dead_letter.discarded,
             failures: totals.failures,
+            failures_by_kind: totals.failures_by_kind,
+            retries: totals.retries,
             name: totals.name,
         }
     }
@@ -287,7 +304,7 @@ impl fmt::Display for Totals {
             Source::Packets(packets) => write!(f, "{packets}")?,
         }
         for sink in &self.sinks {
-            let Sink { name, delivered, rejected, dropped, .. } = sink;
+            let Sink { name, delivered, dropped, rejected, .. } = sink;
             write!(f, "\nsink       {name}: {delivered} records delivered, {dropped} dropped")?;
             if let Some(SpoolTotals { waiting_records, .. }) = sink.spool {
                 write!(f, ", {waiting_records} wait in its spool")?;

@@ -95,6 +95,10 @@ impl serde::de::Error for Problem {
         unexpected: serde::de::Unexpected<'_>,
         expected: &dyn serde::de::Expected,
     ) -> Self {
+        let expected = expected.to_string();
+        if expected.starts_with("a nonzero") {
+            return Self::new("0 is impossible here; use a whole number from 1");
+        }
         Self::new(format!("{unexpected} is impossible; use {expected}"))
     }
 

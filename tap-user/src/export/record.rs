@@ -42,8 +42,9 @@ pub(super) struct Form {
 /// Whether records carry bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bodies {
+    /// They do.
     Shown,
-    /// Their lengths and what else is known of them, but not their bytes.
+    /// Only what is known of them.
     LeftOut,
 }
 
@@ -58,10 +59,16 @@ impl Form {
         Record {
             id: Arc::clone(id),
             duration_ns: duration_ns(observation),
-            bytes: buffer.record(|out| match self.bodies {
-                Bodies::Shown => self.format.write(observation, out),
-                Bodies::LeftOut => self.format.write(&without_bodies(observation), out),
-            }),
+            bytes: buffer.record(|out| self.write(observation, out)),
+        }
+    }
+}
+
+impl Form {
+    fn write(self, observation: &Observation, out: &mut Vec<u8>) {
+        match self.bodies {
+            Bodies::Shown => self.format.write(observation, out),
+            Bodies::LeftOut => self.format.write(&without_bodies(observation), out),
         }
     }
 }

@@ -110,6 +110,7 @@ pub(super) struct Counters {
     full_warnings: Warnings,
     failure_warnings: Warnings,
     rejection_warnings: Warnings,
+    doubt_warnings: Warnings,
     dead_letter_warnings: Warnings,
 }
 
@@ -163,11 +164,9 @@ impl Counters {
 
     /// The receiver took a record, but warned, or said nothing that can be understood.
     pub(super) fn warned(&self, warning: &dyn Display) {
-        let earlier = self.warned_records.fetch_add(1, Relaxed);
-        if earlier == 0 {
-            tracing::warn!(sink = self.name, %warning, "a record was taken, but");
-        } else {
-            tracing::debug!(sink = self.name, %warning, "a record was taken, but");
+        self.warned_records.fetch_add(1, Relaxed);
+        if let Some(records) = self.doubt_warnings.happened() {
+            tracing::warn!(sink = self.name, records, %warning, "records were taken, but");
         }
     }
 

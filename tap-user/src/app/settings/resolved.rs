@@ -173,11 +173,24 @@ fn sinks(settings: &[SinkSettings]) -> Result<Vec<SinkSpecification>, Problem> {
     for (index, sink) in settings.iter().enumerate() {
         let in_list = |problem: Problem| problem.below_entry(index).below("sinks");
         let sink = sink.resolve().map_err(in_list)?;
-        if resolved.iter().any(|other| other.name == sink.name) {
-            let message = format!("there is a sink {} already; give each its own name", sink.name);
-            return Err(in_list(Problem::at("name", message)));
-        }
+        share_nothing(&sink, &resolved).map_err(in_list)?;
         resolved.push(sink);
     }
     Ok(resolved)
+}
+
+/// Each sink has a name and files of its own.
+fn share_nothing(sink: &SinkSpecification, others: &[SinkSpecification]) -> Result<(), Problem> {
+    let taken: Vec<_> = others.iter().flat_map(SinkSpecification::files).collect();
+    for (key, path) in sink.files() {
+        if taken.iter().any(|(_, other)| *other == path) {
+            let message = format!("another sink writes {}; give each its own", path.display());
+            return Err(Problem::at(key, message));
+        }
+    }
+    if others.iter().any(|other| other.name == sink.name) {
+        let message = format!("there is a sink {} already; give each its own name", sink.name);
+        return Err(Problem::at("name", message));
+    }
+    Ok(())
 }

@@ -32,7 +32,7 @@ const DEFAULT_SIZE: ByteSize = ByteSize(16 << 20);
 #[serde(deny_unknown_fields)]
 pub struct DeadLetterSettings {
     /// The file; created with mode 0600.
-    #[schemars(example = "/var/lib/gatetap/dead-letter.ndjson")]
+    #[schemars(example = "/var/spool/gatetap/dead-letter.ndjson")]
     pub path: PathBuf,
     /// Its bound in bytes; as much again is kept in `PATH.1`.
     #[serde(default = "default_size")]

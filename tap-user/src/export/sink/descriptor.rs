@@ -101,3 +101,45 @@ impl Drop for Descriptor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use std::io::{Read, pipe};
+    use std::os::fd::{AsRawFd, OwnedFd};
+
+    fn record(number: usize) -> Record {
+        let bytes = Bytes::from(format!("{number}:{}\n", "x".repeat(50_000)));
+        Record { id: number.to_string().into(), duration_ns: None, bytes }
+    }
+
+    /// A pipe that takes what it has room for, and no more: as a disk that is full does.
+    fn narrow_pipe() -> (io::PipeReader, Descriptor) {
+        let (reader, writer) = pipe().unwrap();
+        // SAFETY: sets a flag of a descriptor that is open here.
+        let set = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+        assert_eq!(set, 0);
+        (reader, Descriptor::new(File::from(OwnedFd::from(writer))))
+    }
+
+    #[test]
+    fn a_record_of_which_a_part_was_taken_goes_on_where_it_stopped() {
+        let records: Vec<_> = (0..5).map(record).collect();
+        let expected: Vec<u8> = records.iter().flat_map(|record| record.bytes.to_vec()).collect();
+        let (mut reader, mut descriptor) = narrow_pipe();
+        let (mut done, mut received, mut failures) = (0, Vec::new(), 0);
+        while let Some(rest) = records.get(done..).filter(|rest| !rest.is_empty()) {
+            let attempt = descriptor.write_records(rest);
+            done += attempt.delivered;
+            failures += usize::from(attempt.trouble.is_some());
+            let mut buffer = vec![0; 10_000];
+            let length = reader.read(&mut buffer).unwrap();
+            received.extend_from_slice(&buffer[..length]);
+        }
+        drop(descriptor);
+        reader.read_to_end(&mut received).unwrap();
+        assert!(received == expected, "every byte once and in order");
+        assert!(failures > 5, "the pipe was full again and again: {failures}");
+    }
+}

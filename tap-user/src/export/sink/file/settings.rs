@@ -27,9 +27,11 @@ pub struct FileSettings {
 pub struct RotationSettings {
     /// Bytes that a file has at most; a larger record has one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "100MiB")]
     pub size: Option<ByteSize>,
     /// How old a file may be when a record comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "1d")]
     pub age: Option<Period>,
     /// Old files that are kept; the oldest is deleted.
     #[serde(default = "default_keep")]
@@ -46,7 +48,7 @@ fn default_keep() -> NonZeroU32 {
 impl RotationSettings {
     fn check(self) -> Result<(), Problem> {
         if self.size.is_none() && self.age.is_none() {
-            let message = "it says not when; give size (as 100MiB), age (as 24h) or both";
+            let message = "it says not when; give size (as 100MiB), age (as 1d) or both";
             return Err(Problem::new(message));
         }
         if self.size.is_some_and(|size| size.0 == 0) {

@@ -23,6 +23,7 @@ use crate::export::sink::{DeadLetterSettings, Retry};
 use crate::spool;
 use crate::units::ByteSize;
 use std::fmt::{self, Display};
+use std::path::Path;
 
 /// Where records go, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +43,8 @@ pub struct SinkSpecification {
     pub retry: Retry,
     /// Where records are kept that the receiver will never take.
     pub dead_letter: Option<DeadLetterSettings>,
-    /// Counts how often what its settings name outside of them has changed (secrets in files, the
-    /// file itself): a sink of another generation is another sink.
+    /// Counts how often what its settings name outside of them has changed (secrets and
+    /// certificates in files): a sink of another generation is another sink.
     pub generation: u64,
     /// Where records wait on disk, if they do.
     pub spool: Option<spool::Settings>,
@@ -61,6 +62,19 @@ impl Display for SinkSpecification {
         }
         write!(formatter, ": format {format}, queue {}", ByteSize(*queue_bytes))?;
         spool.iter().try_for_each(|spool| write!(formatter, ", spool {}", spool.path.display()))
+    }
+}
+
+impl SinkSpecification {
+    /// The files that only this sink may write, with their keys.
+    #[must_use]
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        let mut files = Vec::new();
+        if let Destination::File(settings) = &self.destination {
+            files.push(("file.path", settings.path.as_path()));
+        }
+        files.extend(self.dead_letter.iter().map(|it| ("dead_letter.path", it.path.as_path())));
+        files
     }
 }
 

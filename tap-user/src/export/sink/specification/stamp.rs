@@ -1,13 +1,11 @@
 //! What a sink depends on outside of its settings: the contents of files with secrets and
-//! certificates, and which file a file sink writes (a tool such as logrotate puts another in its
-//! place).
+//! certificates.
 
-use super::{Destination, SinkSpecification};
+use super::SinkSpecification;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Bytes of a file with secrets or certificates that are looked at.
@@ -20,23 +18,17 @@ const CONTENT_KEYS: [&str; 3] = ["tls_ca", "tls_certificate", "tls_key"];
 pub struct Stamp {
     /// Hashes of contents; `None` for what cannot be read.
     contents: Vec<Option<[u8; 32]>>,
-    /// Device and inode number of the file that is written.
-    written: Option<(u64, u64)>,
 }
 
 impl SinkSpecification {
     /// The present state of what this sink depends on.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
-        let written = match &self.destination {
-            Destination::File(settings) => identity(&settings.path),
-            _ => None,
-        };
         let mut contents = Vec::new();
         if let Ok(settings) = serde_json::to_value(&self.destination) {
             hash_files(&settings, &mut contents);
         }
-        Stamp { contents, written }
+        Stamp { contents }
     }
 }
 
@@ -56,17 +48,12 @@ fn hash(path: &Path) -> Option<[u8; 32]> {
     Some(Sha256::digest(&bytes).into())
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn another_secret_or_another_file_is_another_stamp() {
+    fn another_secret_is_another_stamp() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("token"), "one").unwrap();
@@ -76,16 +63,6 @@ mod tests {
         let before = sink.stamp();
         assert_eq!(before, sink.stamp());
         std::fs::write(path("token"), "two").unwrap();
-        assert_ne!(before, sink.stamp());
-
-        let records = path("records").display().to_string();
-        let sink: SinkSpecification = format!("file:{records}").parse().unwrap();
-        assert_eq!(sink.stamp().written, None);
-        std::fs::write(&records, "{}\n").unwrap();
-        let before = sink.stamp();
-        std::fs::write(&records, "{}\n{}\n").unwrap();
-        assert_eq!(before, sink.stamp());
-        std::fs::rename(&records, path("records.1")).unwrap();
         assert_ne!(before, sink.stamp());
     }
 }
