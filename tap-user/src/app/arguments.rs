@@ -52,6 +52,16 @@ SIGINT and SIGTERM end it: what was seen is delivered, then totals go to standar
 A file gives the same records each time it is read. Several files are read as one, in the order
 given. A sink that is slower than the files makes them wait.")]
     Read(ReadArguments),
+    /// Show what waits in spools
+    #[command(after_help = "Examples:
+  gatetap spool /var/spool/gatetap/collector
+  gatetap spool --config /etc/gatetap.yaml
+  gatetap spool --json --config /etc/gatetap.yaml | jq '.[].records'
+
+Only looks: nothing is changed, and gatetap may run meanwhile. RECORDS wait to be delivered; those
+delivered in the last fifth of a second may be among them. The exit code is 0 if every spool could
+be read.")]
+    Spool(SpoolArguments),
     /// Check settings, show their schema or their defaults
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -119,6 +129,19 @@ An editor with the YAML language server completes and checks a file that begins 
     #[command(after_help = "Example:
   gatetap config defaults > gatetap.yaml")]
     Defaults,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolArguments {
+    /// Folders of spools
+    #[arg(value_name = "PATH", required_unless_present = "config")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Settings file: all spools that its sinks have
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// One JSON array instead of a table
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ mod reload;
 mod run;
 mod settings;
 mod source;
+mod spool;
 mod start;
 mod timers;
 mod totals;
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
             .map_err(Failure::from)
             .and_then(|settings| read::read(&settings)),
         Command::Config(command) => config::config(&command),
+        Command::Spool(spool) => spool::show(&spool),
         Command::Doctor(doctor) => Ok(doctor::examine(&doctor)),
     };
     outcome.unwrap_or_else(|failure| {

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::capture::traffic::Traffic;
-use crate::export::SinkTotals;
+use crate::export::{SinkTotals, SpoolTotals};
 use crate::flow::FlowCounters;
 use crate::flow::decode::DecodeCounters;
 use crate::http::{Exchange, Outcome};
@@ -107,6 +107,10 @@ pub(super) struct Sink {
     pub(super) dropped: u64,
     pub(super) dropped_queue_full: u64,
     pub(super) dropped_at_shutdown: u64,
+    pub(super) dropped_spool_full: u64,
+    pub(super) dropped_spool_damaged: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spool: Option<SpoolTotals>,
     pub(super) rejected_by_kind: BTreeMap<&'static str, u64>,
     pub(super) dead_letters_kept: u64,
     pub(super) dead_letters_lost: u64,
@@ -130,6 +134,9 @@ impl From<SinkTotals> for Sink {
             dropped: totals.dropped.total(),
             dropped_queue_full: totals.dropped.queue_full,
             dropped_at_shutdown: totals.dropped.shutdown,
+            dropped_spool_full: totals.dropped.spool_full,
+            dropped_spool_damaged: totals.dropped.spool_damaged,
+            spool: totals.spool,
             reconnects: totals.reconnects,
             rejected_by_kind: totals.rejected_by_kind,
             dead_letters_kept: totals.dead_letter.kept,
@@ -323,6 +330,9 @@ impl fmt::Display for Totals {
         for sink in &self.sinks {
             let Sink { name, delivered, dropped, rejected, .. } = sink;
             write!(f, "\nsink       {name}: {delivered} records delivered, {dropped} dropped")?;
+            if let Some(SpoolTotals { waiting_records, .. }) = sink.spool {
+                write!(f, ", {waiting_records} wait in its spool")?;
+            }
             if *rejected > 0 {
                 write!(f, ", {rejected} rejected")?;
             }

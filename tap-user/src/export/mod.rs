@@ -18,6 +18,7 @@ mod format;
 mod json;
 mod record;
 mod sink;
+mod spool_totals;
 mod totals;
 mod warnings;
 
@@ -25,9 +26,10 @@ pub use format::{Format, UnknownFormat};
 pub use record::Record;
 pub use sink::{
     Address, Concurrency, DeadLetterSettings, Destination, FileSettings, Milliseconds, Retry,
-    RetrySettings, RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, Stamp,
-    StartError, StdoutSettings, TcpSettings, TraceableSettings,
+    RetrySettings, RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, SpoolError,
+    Stamp, StartError, StdoutSettings, TcpSettings, TraceableSettings,
 };
+pub use spool_totals::SpoolTotals;
 pub use totals::{DeadLetterTotals, Dropped, SinkTotals};
 
 use crate::gateway::Observation;

@@ -15,6 +15,7 @@ mod retry;
 mod room;
 mod runscope;
 mod specification;
+mod spool_backlog;
 mod stdout;
 mod tcp;
 mod traceable;
@@ -27,6 +28,7 @@ pub use http::{Concurrency, Milliseconds};
 pub use retry::{Retry, RetrySettings};
 pub use runscope::RunscopeSettings;
 pub use specification::{Destination, SinkSettings, SinkSpecification, Stamp};
+pub use spool_backlog::SpoolError;
 pub use stdout::StdoutSettings;
 pub(super) use tcp::ConnectError;
 pub use tcp::{Address, TcpSettings};
@@ -36,10 +38,11 @@ use super::record::{Bodies, Form, Record};
 use super::totals::{Counters, SinkTotals};
 use crate::document::Problem;
 use crate::gateway::Observation;
+use backlog::EitherBacklog;
 use dead_letter::DeadLetter;
 use driver::Driver;
 use file::FileSink;
-use queue::{Intake, MemoryBacklog};
+use queue::Intake;
 use runscope::RunscopeSink;
 use std::io;
 use std::path::PathBuf;
@@ -68,6 +71,9 @@ pub enum StartError {
     /// Standard output is closed.
     #[error("cannot write records to standard output: {0}")]
     Stdout(io::Error),
+    /// The spool of a sink cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// A sink cannot work with its settings.
     #[error(transparent)]
     Settings(#[from] Problem),
@@ -89,7 +95,7 @@ pub(super) struct RunningSink {
 /// What every sink's task starts with.
 struct Beginning<'a> {
     runtime: &'a Handle,
-    backlog: MemoryBacklog,
+    backlog: EitherBacklog,
     retry: Retry,
     dead_letter: Option<DeadLetter>,
     counters: Arc<Counters>,
@@ -110,7 +116,7 @@ impl RunningSink {
         specification: SinkSpecification,
     ) -> Result<Self, StartError> {
         let counters = Arc::new(Counters::new(specification.name.clone()));
-        let (intake, backlog) = queue::queue(specification.queue_bytes, Arc::clone(&counters));
+        let (intake, backlog) = queue(&specification, &counters)?;
         let (end, ending) = watch::channel(None);
         let dead_letter = specification.dead_letter.clone();
         let beginning = Beginning {
@@ -165,6 +171,21 @@ impl RunningSink {
         self.end.send_replace(end);
         EndingSink { counters: self.counters, task: self.task, end: self.end }
     }
+}
+
+/// Where records wait: in memory, or on disk if the sink has a spool.
+fn queue(
+    specification: &SinkSpecification,
+    counters: &Arc<Counters>,
+) -> Result<(Intake, EitherBacklog), StartError> {
+    let counters = Arc::clone(counters);
+    let SinkSpecification { spool, queue_bytes, .. } = specification;
+    let Some(settings) = spool else {
+        let (intake, backlog) = queue::queue(*queue_bytes, counters);
+        return Ok((intake, EitherBacklog::Memory(backlog)));
+    };
+    let (intake, backlog) = spool_backlog::spooled(settings, *queue_bytes, counters)?;
+    Ok((intake, EitherBacklog::Spool(backlog)))
 }
 
 fn open(settings: DeadLetterSettings, sink: &str) -> Result<DeadLetter, StartError> {

@@ -20,6 +20,7 @@ pub use stamp::Stamp;
 use crate::document::Problem;
 use crate::export::Format;
 use crate::export::sink::{DeadLetterSettings, Retry};
+use crate::spool;
 use crate::units::ByteSize;
 use std::fmt::{self, Display};
 use std::path::Path;
@@ -45,19 +46,22 @@ pub struct SinkSpecification {
     /// Counts how often what its settings name outside of them has changed (secrets and
     /// certificates in files): a sink of another generation is another sink.
     pub generation: u64,
+    /// Where records wait on disk, if they do.
+    pub spool: Option<spool::Settings>,
 }
 
 /// What it is, in a line for people.
 impl Display for SinkSpecification {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, destination, format, queue_bytes, .. } = self;
+        let Self { name, destination, format, queue_bytes, spool, .. } = self;
         let label = destination.settings().label();
         if *name == label {
             write!(formatter, "{label}")?;
         } else {
             write!(formatter, "{name} ({label})")?;
         }
-        write!(formatter, ": format {format}, queue {}", ByteSize(*queue_bytes))
+        write!(formatter, ": format {format}, queue {}", ByteSize(*queue_bytes))?;
+        spool.iter().try_for_each(|spool| write!(formatter, ", spool {}", spool.path.display()))
     }
 }
 
@@ -69,6 +73,7 @@ impl SinkSpecification {
         if let Destination::File(settings) = &self.destination {
             files.push(("file.path", settings.path.as_path()));
         }
+        files.extend(self.spool.iter().map(|it| ("spool.path", it.path.as_path())));
         files.extend(self.dead_letter.iter().map(|it| ("dead_letter.path", it.path.as_path())));
         files
     }
@@ -95,6 +100,7 @@ impl SinkSettings {
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
             dead_letter: self.dead_letter.clone(),
             generation: 0,
+            spool: self.spool.clone(),
             destination,
         })
     }

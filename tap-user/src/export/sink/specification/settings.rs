@@ -7,6 +7,7 @@ use crate::export::sink::{
     DeadLetterSettings, FileSettings, RetrySettings, RunscopeSettings, StdoutSettings, TcpSettings,
     TraceableSettings,
 };
+use crate::spool;
 use crate::units::{ByteSize, SIZE_PATTERN, text_value};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -48,6 +49,10 @@ pub struct SinkSettings {
     pub queue_bytes: QueueSize,
     /// Waits between attempts.
     pub retry: RetrySettings,
+    /// A folder in which records wait until they are delivered, also over a restart of gatetap;
+    /// without one they wait in memory only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool: Option<spool::Settings>,
     /// Where records are kept that the receiver will never take; without it they are counted,
     /// and gone.
     #[serde(skip_serializing_if = "Option::is_none")]

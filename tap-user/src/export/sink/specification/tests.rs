@@ -15,6 +15,7 @@ fn sink(name: &str, destination: Destination, format: Format, queue: u64) -> Sin
         log_body: true,
         queue_bytes: queue,
         retry: Retry::default(),
+        spool: None,
         dead_letter: None,
         generation: 0,
     }
