@@ -97,6 +97,23 @@ async fn two_cannot_have_one_spool() {
     assert!(error.contains("in use by another gatetap"), "{error}");
 }
 
+/// A change of settings: the new sink waits for the folder, and delivers what the old one could not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_with_other_settings_takes_its_spool_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (spool, delivered) = (folder.path().join("spool"), folder.path().join("records.ndjson"));
+    let mut exporter = exporter(&dead_sink(&spool));
+    export(&mut exporter, 0..500);
+    let changed = format!("file:{},spool={}", delivered.display(), spool.display());
+    exporter.reconfigure(vec![changed.parse().unwrap()], Duration::from_secs(60)).unwrap();
+    export(&mut exporter, 500..600);
+    until(&exporter, |totals| totals.delivered_records == 600).await;
+    assert_eq!(numbers(&delivered), Vec::from_iter(0..600));
+    for totals in exporter.shutdown(Duration::from_secs(20)).await {
+        assert_eq!(totals.dropped.total(), 0, "{totals:#?}");
+    }
+}
+
 /// Not a test by itself: the process that the test below kills. Tells every record that it gives,
 /// and when.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

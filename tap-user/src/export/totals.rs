@@ -19,6 +19,8 @@ pub struct SinkTotals {
     pub name: String,
     /// Records that came for this sink.
     pub given_records: u64,
+    /// Exchanges that its filter kept back; no records.
+    pub filtered: u64,
     /// Exchanges of which its format has nothing to show (no request was seen); no records.
     pub left_out: u64,
     /// Records that wait in memory now.
@@ -94,6 +96,7 @@ pub struct DeadLetterTotals {
 pub(super) struct Counters {
     name: String,
     given_records: AtomicU64,
+    filtered: AtomicU64,
     left_out: AtomicU64,
     queued_records: AtomicU64,
     queued_bytes: AtomicU64,
@@ -145,6 +148,11 @@ impl Counters {
     /// A record came for this sink.
     pub(super) fn given(&self) {
         self.given_records.fetch_add(1, Relaxed);
+    }
+
+    /// An exchange came that the sink's filter keeps back.
+    pub(super) fn filtered(&self) {
+        self.filtered.fetch_add(1, Relaxed);
     }
 
     /// An exchange came of which the sink's format has nothing to show.
@@ -298,6 +306,7 @@ impl Counters {
         SinkTotals {
             name: self.name.clone(),
             given_records: self.given_records.load(Relaxed),
+            filtered: self.filtered.load(Relaxed),
             left_out: self.left_out.load(Relaxed),
             queued_records: self.queued_records.load(Relaxed),
             queued_bytes: self.queued_bytes.load(Relaxed),

@@ -20,10 +20,14 @@ pub use stamp::Stamp;
 use crate::document::Problem;
 use crate::export::Format;
 use crate::export::sink::{DeadLetterSettings, Retry};
+use crate::policy::{Filter, FilterSettings};
 use crate::spool;
 use crate::units::ByteSize;
 use std::fmt::{self, Display};
 use std::path::Path;
+
+/// Name of the dead-letter file in a spool's folder.
+const DEAD_LETTER: &str = "dead-letter.ndjson";
 
 /// Where records go, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub struct SinkSpecification {
     pub format: Format,
     /// Whether they have bodies.
     pub log_body: bool,
+    /// Which of the exchanges that leave at all leave by this sink.
+    pub filter: FilterSettings,
     /// Bound of the records that wait in memory, in bytes. A record that finds no room is
     /// dropped; so one that is larger than the bound always is.
     pub queue_bytes: u64,
@@ -66,6 +72,18 @@ impl Display for SinkSpecification {
 }
 
 impl SinkSpecification {
+    /// Where records are kept that the receiver will never take, if the settings do not say: beside those
+    /// that wait.
+    pub(super) fn default_dead_letter(&self) -> Option<DeadLetterSettings> {
+        self.spool.as_ref().map(|spool| DeadLetterSettings::at(spool.path.join(DEAD_LETTER)))
+    }
+
+    /// Whether both would keep records in the same folder.
+    pub(in crate::export) fn shares_spool_with(&self, other: &Self) -> bool {
+        let path = |it: &Self| it.spool.as_ref().map(|spool| spool.path.clone());
+        path(self).is_some() && path(self) == path(other)
+    }
+
     /// The files that only this sink may write, with their keys.
     #[must_use]
     pub fn files(&self) -> Vec<(&'static str, &Path)> {
@@ -91,11 +109,13 @@ impl SinkSettings {
         settings.check().map_err(|problem| problem.below(kind.name))?;
         let dead_letter = self.dead_letter.as_ref().map_or(Ok(()), DeadLetterSettings::check);
         dead_letter.map_err(|problem| problem.below("dead_letter"))?;
+        Filter::new(&self.filter).map_err(|error| Problem::told("filter", &error))?;
         Ok(SinkSpecification {
             name: self.name.clone().unwrap_or_else(|| settings.label()),
             format: self.format.unwrap_or(kind.default_format),
             // As in Kong's plugin.
             log_body: self.log_body.unwrap_or(!matches!(destination, Destination::Runscope(_))),
+            filter: self.filter.clone(),
             queue_bytes: self.queue_bytes.bytes(),
             retry: self.retry.resolve().map_err(|problem| problem.below("retry"))?,
             dead_letter: self.dead_letter.clone(),
