@@ -85,6 +85,32 @@ async fn read_to_end(mut stream: impl AsyncReadExt + Unpin) -> String {
     text
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_has_what_its_filter_lets_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let yaml = format!(
+        "sinks:\n  - file: {{path: {}}}\n    filter: {{exclude: [{{statuses: [2xx]}}]}}\n  - file: {{path: {}}}\n",
+        path("errors").display(),
+        path("all").display()
+    );
+    let settings: Value = serde_saphyr::from_str(&yaml).unwrap();
+    let sinks = settings["sinks"].as_array().unwrap().iter();
+    let sinks = sinks.map(|sink| {
+        serde_json::from_value::<SinkSettings>(sink.clone()).unwrap().resolve().unwrap()
+    });
+    let mut exporter = Exporter::start(&Handle::current(), sinks.collect()).unwrap();
+    for (number, status) in [200, 404, 201, 500].into_iter().enumerate() {
+        let mut observation = numbered(number);
+        observation.exchange.response.as_mut().unwrap().status = status;
+        exporter.export(&observation);
+    }
+    let totals = exporter.shutdown(PATIENCE).await;
+    let read = |name: &str| numbers(&std::fs::read_to_string(path(name)).unwrap());
+    assert_eq!((read("errors"), totals[0].filtered), (vec![1, 3], 2));
+    assert_eq!((read("all"), totals[1].filtered), (vec![0, 1, 2, 3], 0));
+}
+
 async fn shut_down(exporter: Exporter) -> SinkTotals {
     let mut totals = exporter.shutdown(PATIENCE).await;
     assert_eq!(totals.len(), 1);

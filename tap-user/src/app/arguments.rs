@@ -65,6 +65,16 @@ do not tell everything. Ids and times stay, so receivers can drop doubles. Filte
 apply as in run. What is redacted in the file stays so. A line that is no such record is told with its
 number, the others are sent; then the exit code is 1.")]
     Send(SendArguments),
+    /// Show what waits in spools
+    #[command(after_help = "Examples:
+  gatetap spool /var/spool/gatetap/collector
+  gatetap spool --config /etc/gatetap.yaml
+  gatetap spool --json --config /etc/gatetap.yaml | jq '.[].records'
+
+Only looks: nothing is changed, and gatetap may run meanwhile. RECORDS wait to be delivered; those
+delivered in the last fifth of a second may be among them. The exit code is 0 if every spool could
+be read.")]
+    Spool(SpoolArguments),
     /// Check settings, show their schema or their defaults
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -152,6 +162,19 @@ An editor with the YAML language server completes and checks a file that begins 
     #[command(after_help = "Example:
   gatetap config defaults > gatetap.yaml")]
     Defaults,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolArguments {
+    /// Folders of spools
+    #[arg(value_name = "PATH", required_unless_present = "config")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Settings file: all spools that its sinks have
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// One JSON array instead of a table
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ mod run;
 mod send;
 mod settings;
 mod source;
+mod spool;
 mod start;
 mod timers;
 mod totals;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
             .map_err(Failure::from)
             .and_then(|settings| send::send(&settings)),
         Command::Config(command) => config::config(&command),
+        Command::Spool(spool) => spool::show(&spool),
         Command::Doctor(doctor) => Ok(doctor::examine(&doctor)),
     };
     outcome.unwrap_or_else(|failure| {

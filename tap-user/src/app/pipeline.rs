@@ -1,9 +1,9 @@
 //! Happenings in, records out: one observer per connection, then ids, then the sinks.
 
+use super::Failure;
 use super::settings::RecordSettings;
 use super::timers::{Noted, Timers};
 use super::totals::{Exchanges, Sink};
-use super::Failure;
 use crate::export::Exporter;
 use crate::gateway::Correlator;
 use crate::http::content::Contents;

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::capture::traffic::Traffic;
-use crate::export::SinkTotals;
+use crate::export::{SinkTotals, SpoolTotals};
 use crate::flow::FlowCounters;
 use crate::flow::decode::DecodeCounters;
 use crate::http::{Exchange, Outcome};
@@ -90,7 +90,7 @@ pub(super) struct ProcessBytes {
 }
 
 /// One sink's records.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Sink {
     pub(super) name: String,
     pub(super) given: u64,
@@ -102,19 +102,39 @@ pub(super) struct Sink {
     pub(super) warned: u64,
     /// The receiver will never take them.
     pub(super) rejected: u64,
+    /// Exchanges that the sink's filter kept back.
+    pub(super) filtered: u64,
     /// Exchanges of which the format has nothing to show.
     pub(super) left_out: u64,
     pub(super) dropped: u64,
     pub(super) dropped_queue_full: u64,
     pub(super) dropped_at_shutdown: u64,
+    pub(super) dropped_spool_full: u64,
+    pub(super) dropped_spool_damaged: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spool: Option<SpoolTotals>,
     pub(super) rejected_by_kind: BTreeMap<&'static str, u64>,
     pub(super) dead_letters_kept: u64,
     pub(super) dead_letters_lost: u64,
     pub(super) dead_letters_discarded: u64,
     pub(super) reconnects: u64,
+    /// Sent once more, because the receiver may have lost them.
+    pub(super) replayed: u64,
     pub(super) failures: u64,
     pub(super) failures_by_kind: BTreeMap<&'static str, u64>,
     pub(super) retries: u64,
+}
+
+impl Sink {
+    /// Records given up, by reason.
+    pub(super) fn dropped_by_reason(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("queue_full", self.dropped_queue_full),
+            ("shutdown", self.dropped_at_shutdown),
+            ("spool_full", self.dropped_spool_full),
+            ("spool_damaged", self.dropped_spool_damaged),
+        ]
+    }
 }
 
 impl From<SinkTotals> for Sink {
@@ -126,11 +146,16 @@ impl From<SinkTotals> for Sink {
             delivered_bytes: totals.delivered_bytes,
             warned: totals.warned_records,
             rejected: totals.rejected_records,
+            filtered: totals.filtered,
             left_out: totals.left_out,
             dropped: totals.dropped.total(),
             dropped_queue_full: totals.dropped.queue_full,
             dropped_at_shutdown: totals.dropped.shutdown,
+            dropped_spool_full: totals.dropped.spool_full,
+            dropped_spool_damaged: totals.dropped.spool_damaged,
+            spool: totals.spool,
             reconnects: totals.reconnects,
+            replayed: totals.replayed_records,
             rejected_by_kind: totals.rejected_by_kind,
             dead_letters_kept: totals.dead_letter.kept,
             dead_letters_lost: totals.dead_letter.lost,
@@ -158,10 +183,10 @@ pub(super) struct Totals {
 #[derive(Debug, Serialize)]
 pub(super) struct Policy {
     /// Exchanges, by reason.
-    dropped: BTreeMap<&'static str, u64>,
+    pub(super) dropped: BTreeMap<&'static str, u64>,
     dropped_early: u64,
     /// Values, by rule; only rules that replaced something.
-    redacted: BTreeMap<String, u64>,
+    pub(super) redacted: BTreeMap<String, u64>,
 }
 
 impl From<PolicyTotals> for Policy {
@@ -346,6 +371,9 @@ impl fmt::Display for Totals {
         for sink in &self.sinks {
             let Sink { name, delivered, dropped, rejected, .. } = sink;
             write!(f, "\nsink       {name}: {delivered} records delivered, {dropped} dropped")?;
+            if let Some(SpoolTotals { waiting_records, .. }) = sink.spool {
+                write!(f, ", {waiting_records} wait in its spool")?;
+            }
             if *rejected > 0 {
                 write!(f, ", {rejected} rejected")?;
             }

@@ -25,6 +25,17 @@ impl Problem {
         Self { key: key.into(), message: message.into(), ..Self::default() }
     }
 
+    /// Something of which an error tells the key itself, as `filter.include: what is wrong`; where it
+    /// tells none below `group`, it concerns the group.
+    #[must_use]
+    pub fn told(group: &str, error: &dyn Display) -> Self {
+        let text = error.to_string();
+        match text.split_once(": ") {
+            Some((key, message)) if key.starts_with(group) => Self::at(key, message),
+            _ => Self::at(group, text),
+        }
+    }
+
     /// The same, seen from the one around it: its key stands below `key`.
     #[must_use]
     pub fn below(mut self, key: &str) -> Self {

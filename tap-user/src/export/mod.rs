@@ -19,6 +19,7 @@ mod json;
 mod record;
 mod recorded;
 mod sink;
+mod spool_totals;
 mod totals;
 mod warnings;
 
@@ -27,16 +28,17 @@ pub use record::Record;
 pub use recorded::{RecordError, read_record};
 pub use sink::{
     Address, Concurrency, DeadLetterSettings, Destination, FileSettings, Milliseconds, Retry,
-    RetrySettings, RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, Stamp,
-    StartError, StdoutSettings, TcpSettings, TraceableSettings,
+    RetrySettings, RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, SpoolError,
+    Stamp, StartError, StdoutSettings, TcpSettings, TraceableSettings,
 };
+pub use spool_totals::SpoolTotals;
 pub use totals::{DeadLetterTotals, Dropped, SinkTotals};
 
 use crate::gateway::Observation;
 use buffer::Buffer;
 use format::Room;
 use record::Form;
-use sink::{EndingSink, RunningSink};
+use sink::{EndingSink, RunningSink, SpoolOpening};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -64,7 +66,7 @@ impl Exporter {
     /// A file cannot be opened, or standard output is closed. A collector that cannot be reached
     /// is no error: the sink keeps trying.
     pub fn start(runtime: &Handle, sinks: Vec<SinkSpecification>) -> Result<Self, StartError> {
-        let start = |sink| RunningSink::start(runtime, sink);
+        let start = |sink| RunningSink::start(runtime, sink, SpoolOpening::Now);
         Ok(Self {
             runtime: runtime.clone(),
             sinks: sinks.into_iter().map(start).collect::<Result<_, _>>()?,
@@ -97,8 +99,14 @@ impl Exporter {
                 Planned::Kept(specification) => Some(&*specification).and_then(same),
             });
         }
-        let end = Instant::now() + deadline;
-        self.removed.extend(before.into_iter().map(|sink| sink.stop(Some(end))));
+        let now = Instant::now();
+        for sink in before {
+            let is_taken_over =
+                |other: &RunningSink| other.specification().shares_spool_with(sink.specification());
+            // What waits in a spool is delivered by the sink that takes it over.
+            let end = if self.sinks.iter().any(is_taken_over) { now } else { now + deadline };
+            self.removed.push(sink.stop(Some(end)));
+        }
         Ok(())
     }
 
@@ -111,7 +119,13 @@ impl Exporter {
                 running.swap_remove(place);
                 return Ok(Planned::Kept(Box::new(specification)));
             }
-            let sink = RunningSink::start(&self.runtime, specification)?;
+            let is_taken =
+                |sink: &RunningSink| sink.specification().shares_spool_with(&specification);
+            let spool = match self.sinks.iter().any(is_taken) {
+                true => SpoolOpening::WhenFree,
+                false => SpoolOpening::Now,
+            };
+            let sink = RunningSink::start(&self.runtime, specification, spool)?;
             Ok(Planned::Started(Box::new(sink)))
         };
         specifications.into_iter().map(plan).collect()
@@ -131,7 +145,10 @@ impl Exporter {
     fn hand_out(&mut self, observation: &Observation, offer: impl Fn(&mut RunningSink, &Record)) {
         let Self { sinks, buffer, written, .. } = self;
         let id = record::delivery_id(observation);
-        for sink in sinks.iter_mut().filter(|sink| sink.admits(observation)) {
+        for sink in sinks {
+            if !sink.admits(observation) {
+                continue;
+            }
             let form = sink.form();
             match form.format.room_for(&observation.exchange) {
                 Room::Now => {}

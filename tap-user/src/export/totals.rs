@@ -2,6 +2,7 @@
 
 use super::record::Record;
 use super::sink::{Address, ConnectError, Failure, Rejection};
+use super::spool_totals::{SpoolCounters, SpoolTotals};
 use super::warnings::Warnings;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,16 +11,19 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 /// What became of the records that a sink was given. Nothing goes missing: `given_records` is
-/// `queued_records + delivered_records + rejected_records + dropped.total()`.
+/// `queued_records + delivered_records + rejected_records + dropped.total()`. With a spool
+/// `spool.found_records` were there before, and `spool.unread_records` wait only on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkTotals {
     /// The sink as it is written in settings, without its options.
     pub name: String,
     /// Records that came for this sink.
     pub given_records: u64,
+    /// Exchanges that its filter kept back; no records.
+    pub filtered: u64,
     /// Exchanges of which its format has nothing to show (no request was seen); no records.
     pub left_out: u64,
-    /// Records that wait now.
+    /// Records that wait in memory now.
     pub queued_records: u64,
     /// Bytes of these.
     pub queued_bytes: u64,
@@ -49,6 +53,8 @@ pub struct SinkTotals {
     pub failures_by_kind: BTreeMap<&'static str, u64>,
     /// Attempts with records that an earlier attempt had not delivered.
     pub retries: u64,
+    /// What the spool holds, if there is one.
+    pub spool: Option<SpoolTotals>,
 }
 
 /// Records given up, by reason.
@@ -58,13 +64,18 @@ pub struct Dropped {
     pub queue_full: u64,
     /// They were still queued when the time for ending was over.
     pub shutdown: u64,
+    /// The spool had no room for them, or for newer ones.
+    pub spool_full: u64,
+    /// They were missing or damaged in the spool.
+    pub spool_damaged: u64,
 }
 
 impl Dropped {
     /// Records given up for any reason.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.queue_full.saturating_add(self.shutdown)
+        let Self { queue_full, shutdown, spool_full, spool_damaged } = *self;
+        [shutdown, spool_full, spool_damaged].into_iter().fold(queue_full, u64::saturating_add)
     }
 }
 
@@ -85,6 +96,7 @@ pub struct DeadLetterTotals {
 pub(super) struct Counters {
     name: String,
     given_records: AtomicU64,
+    filtered: AtomicU64,
     left_out: AtomicU64,
     queued_records: AtomicU64,
     queued_bytes: AtomicU64,
@@ -96,6 +108,7 @@ pub(super) struct Counters {
     connections: AtomicU64,
     replayed_records: AtomicU64,
     retries: AtomicU64,
+    pub(super) spool: SpoolCounters,
     rejected: Kinds,
     dead_letter_kept: AtomicU64,
     dead_letter_lost: AtomicU64,
@@ -128,12 +141,18 @@ impl Kinds {
 
 impl Counters {
     pub(super) fn new(name: String) -> Self {
-        Self { name, ..Self::default() }
+        let spool = SpoolCounters::new(name.clone());
+        Self { name, spool, ..Self::default() }
     }
 
     /// A record came for this sink.
     pub(super) fn given(&self) {
         self.given_records.fetch_add(1, Relaxed);
+    }
+
+    /// An exchange came that the sink's filter keeps back.
+    pub(super) fn filtered(&self) {
+        self.filtered.fetch_add(1, Relaxed);
     }
 
     /// An exchange came of which the sink's format has nothing to show.
@@ -213,7 +232,8 @@ impl Counters {
         self.dropped_shutdown.fetch_add(1, Relaxed);
     }
 
-    fn unqueued(&self, records: u64, bytes: u64) {
+    /// Records are not in memory any more: done with, or on disk only.
+    pub(super) fn unqueued(&self, records: u64, bytes: u64) {
         self.queued_records.fetch_sub(records, Relaxed);
         self.queued_bytes.fetch_sub(bytes, Relaxed);
     }
@@ -286,6 +306,7 @@ impl Counters {
         SinkTotals {
             name: self.name.clone(),
             given_records: self.given_records.load(Relaxed),
+            filtered: self.filtered.load(Relaxed),
             left_out: self.left_out.load(Relaxed),
             queued_records: self.queued_records.load(Relaxed),
             queued_bytes: self.queued_bytes.load(Relaxed),
@@ -302,12 +323,15 @@ impl Counters {
             dropped: Dropped {
                 queue_full: self.dropped_queue_full.load(Relaxed),
                 shutdown: self.dropped_shutdown.load(Relaxed),
+                spool_full: self.spool.dropped_records(),
+                spool_damaged: self.spool.missing_records(),
             },
             reconnects: self.connections.load(Relaxed).saturating_sub(1),
             replayed_records: self.replayed_records.load(Relaxed),
             failures: failures_by_kind.values().sum(),
             failures_by_kind,
             retries: self.retries.load(Relaxed),
+            spool: self.spool.totals(),
         }
     }
 }

@@ -12,6 +12,7 @@ const NANOSECONDS_PER_SECOND: u128 = 1_000_000_000;
 #[serde(deny_unknown_fields)]
 pub struct RateLimitSettings {
     /// Records a second in the long run, at least 1.
+    #[schemars(example = 500)]
     pub records_per_second: NonZeroU32,
     /// Records at once after a pause; as many as in a second if it is not there.
     #[serde(default)]

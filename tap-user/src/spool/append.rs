@@ -111,7 +111,7 @@ impl<F: FileSystem> Spool<F> {
         let first = self.segments.next;
         let name = SegmentName { first, salt: RandomState::new().hash_one(first) };
         let file = self.files.create(&name.to_string())?;
-        if self.segments.len() == 0 {
+        if self.segments.is_empty() {
             let start = Place { sequence: first, segment: first, offset: 0 };
             self.cursor = start;
             self.acknowledged = start;

@@ -27,7 +27,7 @@ mod settings;
 mod status;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use append::{AppendError, Appended};
 pub use file_system::{FileSystem, SpoolFile};
@@ -35,7 +35,7 @@ pub use folder::{Folder, FolderError};
 pub use open::OpenError;
 pub use read::Read;
 pub use segments::{Dropped, Place};
-pub use settings::{Limits, Settings, Size, SyncInterval, WhenFull};
+pub use settings::{Limits, Settings, SpoolSize, WhenFull};
 pub use status::{Examined, examine};
 pub use store::{Damage, Spool, Unsynced, Waiting};
 

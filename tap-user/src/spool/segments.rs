@@ -70,6 +70,16 @@ impl Segments {
         self.list.len()
     }
 
+    /// Whether no segment is needed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether nothing is on disk.
+    pub(super) fn are_gone(&self) -> bool {
+        self.list.is_empty() && self.doomed.is_empty()
+    }
+
     /// The segment that begins with `first`, and where the one behind it begins.
     pub(super) fn get(&self, first: u64) -> Option<(Segment, u64)> {
         let at = self.list.iter().position(|segment| segment.name.first == first)?;

@@ -1,9 +1,11 @@
 //! How a sink's spool is set.
 
-use crate::units::{ByteSize, Period};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use crate::units::{ByteSize, Period, SIZE_PATTERN, text_value};
+use schemars::{JsonSchema, json_schema};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Bytes on disk unless set.
@@ -19,27 +21,26 @@ const SEGMENTS: u64 = 32;
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=16 << 20;
 
 /// A folder in which records wait until they are delivered, also over a restart.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Folder of this sink alone; made with mode 0700 if it is not there.
+    #[schemars(example = "/var/spool/gatetap/collector")]
     pub path: PathBuf,
-    /// Bytes that it may take on disk: at least 1MiB, 1GiB unless set.
+    /// Bytes that it may take on disk, at least 1MiB.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub size: Size,
+    pub size: SpoolSize,
     /// What goes when it is full: the oldest records, or the newest. Both are counted.
     #[serde(default)]
     pub when_full: WhenFull,
-    /// How long a record may be in the kernel only: a power cut costs at most what was recorded
-    /// in this time. 1s unless set. A killed process costs nothing.
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub sync: SyncInterval,
+    /// How often it is synced: a power cut costs at most what was recorded since. A killed process
+    /// costs nothing.
+    #[serde(default = "default_sync")]
+    pub sync: Period,
 }
 
 /// What goes when a spool is full.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenFull {
     /// The oldest segment, that is about a thirty-second of the spool at once.
@@ -50,40 +51,44 @@ pub enum WhenFull {
 }
 
 /// Bound of a spool in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "ByteSize")]
-pub struct Size(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SpoolSize(ByteSize);
 
-impl Default for Size {
+impl Default for SpoolSize {
     fn default() -> Self {
-        Self(DEFAULT_BYTES)
+        Self(ByteSize(DEFAULT_BYTES))
     }
 }
 
-impl TryFrom<ByteSize> for Size {
-    type Error = &'static str;
+impl FromStr for SpoolSize {
+    type Err = String;
 
-    fn try_from(ByteSize(bytes): ByteSize) -> Result<Self, Self::Error> {
-        let is_enough = bytes >= LEAST_BYTES;
-        is_enough.then_some(Self(bytes)).ok_or("a spool needs at least 1MiB: write 64MiB or 1GiB")
+    fn from_str(text: &str) -> Result<Self, String> {
+        let size: ByteSize = text.parse()?;
+        if size.0 < LEAST_BYTES {
+            return Err(format!("`{text}` is too small for a spool; use 1MiB or more, as 1GiB"));
+        }
+        Ok(Self(size))
     }
 }
 
-/// How often a spool is synced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(from = "Period")]
-pub struct SyncInterval(pub Duration);
-
-impl Default for SyncInterval {
-    fn default() -> Self {
-        Self(DEFAULT_SYNC)
+impl fmt::Display for SpoolSize {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
     }
 }
 
-impl From<Period> for SyncInterval {
-    fn from(Period(interval): Period) -> Self {
-        Self(interval)
-    }
+text_value!(
+    SpoolSize,
+    "spool size",
+    json_schema!({
+        "title": "size", "type": ["string", "integer"], "pattern": SIZE_PATTERN, "minimum": LEAST_BYTES
+    })
+);
+
+fn default_sync() -> Period {
+    Period(DEFAULT_SYNC)
 }
 
 impl Settings {
@@ -92,16 +97,16 @@ impl Settings {
     pub fn new(path: PathBuf) -> Self {
         Self {
             path,
-            size: Size::default(),
+            size: SpoolSize::default(),
             when_full: WhenFull::default(),
-            sync: SyncInterval::default(),
+            sync: default_sync(),
         }
     }
 
     /// The bounds that follow from the size.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        Limits::new(self.size.0, self.when_full)
+        Limits::new(self.size.0.0, self.when_full)
     }
 }
 
@@ -138,7 +143,7 @@ mod tests {
         let limits = settings.limits();
         assert_eq!((limits.bytes, limits.segment_bytes), (1 << 30, 16 << 20));
         assert_eq!(limits.when_full, WhenFull::DropOldest);
-        assert_eq!(settings.sync, SyncInterval(Duration::from_secs(1)));
+        assert_eq!(settings.sync, Period(Duration::from_secs(1)));
     }
 
     #[test]
@@ -147,14 +152,14 @@ mod tests {
         let limits = settings.limits();
         assert_eq!((limits.bytes, limits.segment_bytes), (8 << 20, 256 << 10));
         assert_eq!(limits.when_full, WhenFull::DropNewest);
-        assert_eq!(settings.sync, SyncInterval(Duration::from_millis(100)));
+        assert_eq!(settings.sync, Period(Duration::from_millis(100)));
     }
 
     #[test]
     fn errors_say_what_is_allowed() {
         for (yaml, expected) in [
             ("size: 1GiB", "path"),
-            ("{path: /x, size: 100KiB}", "at least 1MiB"),
+            ("{path: /x, size: 100KiB}", "use 1MiB or more"),
             ("{path: /x, size: much}", "is not a size"),
             ("{path: /x, when_full: wait}", "drop_newest"),
             ("{path: /x, sync: 5}", "sync"),

@@ -114,6 +114,35 @@ impl<F: FileSystem> Spool<F> {
         self.cursor.sequence >= self.segments.next
     }
 
+    /// Entries that are not read, damaged ones included.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.segments.next.saturating_sub(self.cursor.sequence)
+    }
+
+    /// Bytes after which a new segment begins.
+    #[must_use]
+    pub fn segment_bytes(&self) -> u64 {
+        self.limits.segment_bytes
+    }
+
+    /// Whether the disk holds nothing, and knows everything.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.segments.are_gone()
+            && self.unsynced.is_empty()
+            && self.stored.unwrap_or(0) == self.acknowledged.sequence
+    }
+
+    /// Whether anything can be written now.
+    ///
+    /// # Errors
+    /// Nothing can.
+    pub fn check_writable(&self) -> io::Result<()> {
+        let sequence = self.acknowledged.sequence;
+        position::store(&self.files, sequence, Durability::Kernel)
+    }
+
     /// Where reading goes on.
     #[must_use]
     pub fn cursor(&self) -> Place {
@@ -153,7 +182,7 @@ impl<F: FileSystem> Spool<F> {
         if self.limits.when_full == WhenFull::DropNewest || bytes > self.limits.bytes {
             return dropped;
         }
-        while self.segments.len() > 0
+        while !self.segments.is_empty()
             && self.segments.bytes().saturating_add(bytes) > self.limits.bytes
         {
             if self.segments.len() == 1 {
@@ -205,11 +234,11 @@ impl<F: FileSystem> Spool<F> {
     /// The disk does not take the position, or the file cannot be removed.
     pub fn tidy_all(&mut self) -> io::Result<()> {
         let all = self.acknowledged.sequence >= self.segments.next;
-        if all && self.segments.len() > 0 {
+        if all && !self.segments.is_empty() {
             position::store(&self.files, self.segments.next, Durability::Disk)?;
             self.stored = Some(self.segments.next);
             self.writer = None;
-            while self.segments.len() > 0 {
+            while !self.segments.is_empty() {
                 self.segments.retire_newest();
             }
             self.mend_places();

@@ -74,8 +74,7 @@ impl Scripted {
     pub(crate) async fn stop(self) -> String {
         self.task.abort();
         let _ = self.task.await;
-        let text = self.lines.lock().unwrap().concat();
-        text
+        self.lines.lock().unwrap().concat()
     }
 }
 

@@ -2,13 +2,15 @@
 //! names of the sinks that are configured: nothing that traffic says becomes a label.
 
 use super::Board;
-use crate::app::totals::{Bytes, Interface, Sink, Source, Totals};
+use crate::app::totals::{Bytes, Interface, Policy, Sink, Source, Totals};
+use crate::export::SpoolTotals;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -107,6 +109,7 @@ fn families(totals: &Totals) -> Vec<Family<'_>> {
         // Reading files serves no metrics.
         Source::Packets(_) | Source::Records(_) => {}
     }
+    families.extend(policy(&totals.policy));
     families.extend(sinks(&totals.sinks));
     families
 }
@@ -170,31 +173,154 @@ fn packets(interface: &Interface) -> Vec<Family<'_>> {
     families
 }
 
-fn sinks(sinks: &[Sink]) -> Vec<Family<'_>> {
-    let of = |family: Family<'static>, number: fn(&Sink) -> u64| {
-        let Family { name, help, kind, .. } = family;
-        let metrics = sinks.iter().map(|sink| (vec![("sink", sink.name.as_str())], number(sink)));
-        Family { name, help, kind, metrics: metrics.collect() }
-    };
+/// Rules are those of the settings: as many as are configured.
+fn policy(policy: &Policy) -> Vec<Family<'_>> {
+    let redacted = policy.redacted.iter().map(|(rule, count)| (rule.as_str(), *count));
     vec![
-        of(Family::counter("sink_records_delivered", "Records delivered"), |sink| sink.delivered),
-        of(Family::counter("sink_bytes_delivered", "Bytes of these"), |sink| sink.delivered_bytes),
-        of(Family::counter("sink_reconnects", "Connections after the first"), |sink| {
-            sink.reconnects
-        }),
-        of(Family::counter("sink_failures", "Attempts that failed"), |sink| sink.failures),
-        dropped(sinks),
+        Family::counter("exchanges_kept_back", "Exchanges that did not leave, by reason")
+            .labelled("reason", counts(&policy.dropped)),
+        Family::counter("redacted_values", "Values replaced, by rule").labelled("rule", redacted),
     ]
 }
 
-fn dropped(sinks: &[Sink]) -> Family<'_> {
-    let mut family = Family::counter("sink_records_dropped", "Records given up, by reason");
-    for sink in sinks {
-        let reasons =
-            [("queue_full", sink.dropped_queue_full), ("shutdown", sink.dropped_at_shutdown)];
-        family.metrics.extend(reasons.map(|(reason, count)| {
-            (vec![("sink", sink.name.as_str()), ("reason", reason)], count)
-        }));
+fn sinks(sinks: &[Sink]) -> Vec<Family<'_>> {
+    let mut families: Vec<_> =
+        SINK_NUMBERS.iter().map(|(family, number)| of_sinks(family(), sinks, *number)).collect();
+    families.push(by_label(
+        Family::counter("sink_records_dropped", "Records given up, by reason"),
+        "reason",
+        sinks.iter().map(|sink| (sink, sink.dropped_by_reason())),
+    ));
+    families.push(by_label(
+        Family::counter("sink_rejections", "Records that the receiver will never take, by kind"),
+        "kind",
+        sinks.iter().map(|sink| (sink, counts(&sink.rejected_by_kind))),
+    ));
+    families.push(by_label(
+        Family::counter("sink_failures", "Attempts that failed, by kind"),
+        "kind",
+        sinks.iter().map(|sink| (sink, counts(&sink.failures_by_kind))),
+    ));
+    families.extend(SPOOL_NUMBERS.iter().map(|(family, number)| {
+        let spools = sinks.iter().filter_map(|sink| Some((sink, sink.spool.as_ref()?)));
+        let metrics = spools.map(|(sink, spool)| (labels(sink), number(spool)));
+        Family { metrics: metrics.collect(), ..family() }
+    }));
+    families
+}
+
+/// Names and numbers that every sink has.
+type SinkNumber = (fn() -> Family<'static>, fn(&Sink) -> u64);
+
+const SINK_NUMBERS: [SinkNumber; 12] = [
+    (|| Family::counter("sink_records_given", "Records for the sink"), |sink| sink.given),
+    (
+        || Family::counter("sink_exchanges_filtered", "Kept back by its filter"),
+        |sink| sink.filtered,
+    ),
+    (
+        || Family::counter("sink_exchanges_left_out", "The format has nothing to show of them"),
+        |sink| sink.left_out,
+    ),
+    (|| Family::gauge("sink_records_waiting", "Records in memory"), |sink| sink.waiting),
+    (|| Family::counter("sink_records_delivered", "Records delivered"), |sink| sink.delivered),
+    (|| Family::counter("sink_bytes_delivered", "Bytes of these"), |sink| sink.delivered_bytes),
+    (|| Family::counter("sink_records_warned", "Of these, with a warning"), |sink| sink.warned),
+    (
+        || Family::counter("sink_dead_letters_kept", "Kept, as rejected"),
+        |sink| sink.dead_letters_kept,
+    ),
+    (
+        || Family::counter("sink_dead_letters_lost", "Rejected, and not kept"),
+        |sink| sink.dead_letters_lost,
+    ),
+    (|| Family::counter("sink_records_replayed", "Sent once more"), |sink| sink.replayed),
+    (|| Family::counter("sink_reconnects", "Connections after the first"), |sink| sink.reconnects),
+    (
+        || Family::counter("sink_retries", "Attempts with records of an earlier one"),
+        |sink| sink.retries,
+    ),
+];
+
+/// Names and numbers that every spool has.
+type SpoolNumber = (fn() -> Family<'static>, fn(&SpoolTotals) -> u64);
+
+const SPOOL_NUMBERS: [SpoolNumber; 6] = [
+    (
+        || Family::gauge("spool_records_waiting", "Records not acknowledged"),
+        |spool| spool.waiting_records,
+    ),
+    (
+        || Family::gauge("spool_bytes_waiting", "Bytes of these on disk"),
+        |spool| spool.waiting_bytes,
+    ),
+    (
+        || Family::counter("spool_records_written", "Records appended"),
+        |spool| spool.written_records,
+    ),
+    (
+        || Family::counter("spool_bytes_damaged", "Bytes that were no record"),
+        |spool| spool.damaged_bytes,
+    ),
+    (
+        || Family::counter("spool_write_failures", "Writes that failed"),
+        |spool| spool.write_failures,
+    ),
+    (|| Family::counter("spool_read_failures", "Reads that failed"), |spool| spool.read_failures),
+];
+
+fn of_sinks<'a>(family: Family<'a>, sinks: &'a [Sink], number: fn(&Sink) -> u64) -> Family<'a> {
+    let metrics = sinks.iter().map(|sink| (labels(sink), number(sink))).collect();
+    Family { metrics, ..family }
+}
+
+fn by_label<'a>(
+    mut family: Family<'a>,
+    label: &'static str,
+    sinks: impl Iterator<Item = (&'a Sink, Vec<(&'static str, u64)>)>,
+) -> Family<'a> {
+    for (sink, counts) in sinks {
+        let with_label = |(name, count)| ([labels(sink), vec![(label, name)]].concat(), count);
+        family.metrics.extend(counts.into_iter().map(with_label));
     }
     family
+}
+
+fn labels(sink: &Sink) -> Vec<(&'static str, &str)> {
+    vec![("sink", sink.name.as_str())]
+}
+
+fn counts(map: &BTreeMap<&'static str, u64>) -> Vec<(&'static str, u64)> {
+    map.iter().map(|(name, count)| (*name, *count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(families: &[Family<'_>]) -> String {
+        let lines = families.iter().flat_map(|family| {
+            family
+                .metrics
+                .iter()
+                .map(|(labels, value)| format!("{} {labels:?} {value}\n", family.name))
+        });
+        lines.collect()
+    }
+
+    #[test]
+    fn each_sink_has_each_number() {
+        let sink =
+            Sink { name: "collector".into(), given: 5, dropped_queue_full: 2, ..Sink::default() };
+        let sinks = [sink];
+        let text = text(&super::sinks(&sinks));
+        let named = r#"("sink", "collector")"#;
+        for line in [
+            format!("sink_records_given [{named}] 5"),
+            format!(r#"sink_records_dropped [{named}, ("reason", "queue_full")] 2"#),
+            format!("sink_retries [{named}] 0"),
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+        }
+    }
 }

@@ -33,7 +33,8 @@ fn write_key(key: &Key<'_>, indent: usize, text: &mut String) {
         let _ = writeln!(text, "{space}{name}:");
         return key.values.keys().iter().for_each(|key| write_key(key, indent + 2, text));
     }
-    if let Some(entries) = key.values.entries().filter(Values::is_object) {
+    let entries = key.values.entries();
+    if let Some(entries) = entries.filter(|entries| !entries.choices().is_empty()) {
         let _ = writeln!(text, "{space}{name}:");
         return write_list(&entries, indent + 2, text);
     }

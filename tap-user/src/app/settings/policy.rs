@@ -11,13 +11,12 @@ use std::os::unix::ffi::OsStringExt;
 pub(super) fn rules(settings: &SettingsFile) -> Result<Rules, Problem> {
     let SettingsFile { redaction, filter, sampling, rate_limit, correlation, .. } = settings;
     Ok(Rules {
-        filter: Filter::new(filter).map_err(|error| Problem::at("filter", error.to_string()))?,
+        filter: Filter::new(filter).map_err(|error| Problem::told("filter", &error))?,
         sampling: match sampling.rates.is_empty() {
             true => None,
-            false => Some(
-                Sampling::new(sampling)
-                    .map_err(|error| Problem::at("sampling", error.to_string()))?,
-            ),
+            false => {
+                Some(Sampling::new(sampling).map_err(|error| Problem::told("sampling", &error))?)
+            }
         },
         rate_limit: rate_limit.map(RateLimit::new),
         redaction: self::redaction(redaction, &correlation.header.to_string())?,
@@ -28,7 +27,7 @@ fn redaction(settings: &RedactionSettings, id_header: &str) -> Result<Redaction,
     let hash = settings.hash.as_ref().filter(|_| settings.enabled);
     let key = hash.map(hash_key).transpose().map_err(|problem| problem.below("redaction"))?;
     Redaction::new(settings, key.as_deref(), id_header)
-        .map_err(|error| Problem::at("redaction", error.to_string()))
+        .map_err(|error| Problem::told("redaction", &error))
 }
 
 /// The key for hashes from where the settings say that it is. No error ever shows it.

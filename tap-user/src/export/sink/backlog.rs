@@ -1,6 +1,8 @@
 //! Where the driver's records come from: a queue in memory, or a spool on disk.
 
 use super::attempt::BatchLimits;
+use super::queue::MemoryBacklog;
+use super::spool_backlog::SpoolBacklog;
 use crate::export::record::Record;
 
 /// Records that wait for delivery, in order.
@@ -18,4 +20,34 @@ pub(super) trait Backlog: Send + 'static {
     /// Memory gives them up, with all that still waits, and counts them; a spool keeps on disk
     /// what was not released.
     fn give_up(self, unfinished: Vec<Record>);
+}
+
+/// One of the two, so that the driver is built once for each destination.
+#[derive(Debug)]
+pub(super) enum EitherBacklog {
+    Memory(MemoryBacklog),
+    Spool(SpoolBacklog),
+}
+
+impl Backlog for EitherBacklog {
+    async fn take(&mut self, limits: BatchLimits) -> Option<Vec<Record>> {
+        match self {
+            Self::Memory(backlog) => backlog.take(limits).await,
+            Self::Spool(backlog) => backlog.take(limits).await,
+        }
+    }
+
+    fn release(&mut self, count: usize) {
+        match self {
+            Self::Memory(backlog) => backlog.release(count),
+            Self::Spool(backlog) => backlog.release(count),
+        }
+    }
+
+    fn give_up(self, unfinished: Vec<Record>) {
+        match self {
+            Self::Memory(backlog) => backlog.give_up(unfinished),
+            Self::Spool(backlog) => backlog.give_up(unfinished),
+        }
+    }
 }

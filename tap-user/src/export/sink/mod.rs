@@ -15,6 +15,7 @@ mod retry;
 mod room;
 mod runscope;
 mod specification;
+mod spool_backlog;
 mod stdout;
 mod tcp;
 mod traceable;
@@ -27,6 +28,8 @@ pub use http::{Concurrency, Milliseconds};
 pub use retry::{Retry, RetrySettings};
 pub use runscope::RunscopeSettings;
 pub use specification::{Destination, SinkSettings, SinkSpecification, Stamp};
+pub use spool_backlog::SpoolError;
+pub(super) use spool_backlog::SpoolOpening;
 pub use stdout::StdoutSettings;
 pub(super) use tcp::ConnectError;
 pub use tcp::{Address, TcpSettings};
@@ -36,10 +39,13 @@ use super::record::{Bodies, Form, Record};
 use super::totals::{Counters, SinkTotals};
 use crate::document::Problem;
 use crate::gateway::Observation;
+use crate::http::Outcome;
+use crate::policy::{Filter, InvalidFilter, LetThrough};
+use backlog::EitherBacklog;
 use dead_letter::DeadLetter;
 use driver::Driver;
 use file::FileSink;
-use queue::{Intake, MemoryBacklog};
+use queue::Intake;
 use runscope::RunscopeSink;
 use std::io;
 use std::path::PathBuf;
@@ -68,9 +74,15 @@ pub enum StartError {
     /// Standard output is closed.
     #[error("cannot write records to standard output: {0}")]
     Stdout(io::Error),
+    /// The spool of a sink cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// A sink cannot work with its settings.
     #[error(transparent)]
     Settings(#[from] Problem),
+    /// Its filter is impossible.
+    #[error(transparent)]
+    Filter(#[from] InvalidFilter),
 }
 
 /// A sink that takes no records for so long while somebody waits for it is told.
@@ -80,6 +92,8 @@ const STANDSTILL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct RunningSink {
     specification: SinkSpecification,
+    filter: Filter,
+    let_through: LetThrough,
     intake: Intake,
     counters: Arc<Counters>,
     end: watch::Sender<Option<Instant>>,
@@ -89,7 +103,7 @@ pub(super) struct RunningSink {
 /// What every sink's task starts with.
 struct Beginning<'a> {
     runtime: &'a Handle,
-    backlog: MemoryBacklog,
+    backlog: EitherBacklog,
     retry: Retry,
     dead_letter: Option<DeadLetter>,
     counters: Arc<Counters>,
@@ -104,34 +118,45 @@ impl Beginning<'_> {
 }
 
 impl RunningSink {
-    /// Opens what must be there from the start, and starts the sink's task.
+    /// Opens what must be there from the start, and starts the sink's task. A spool that a sink which
+    /// ends still has is waited for.
     pub(super) fn start(
         runtime: &Handle,
         specification: SinkSpecification,
+        spool: SpoolOpening,
     ) -> Result<Self, StartError> {
         let counters = Arc::new(Counters::new(specification.name.clone()));
-        let (intake, backlog) = queue::queue(specification.queue_bytes, Arc::clone(&counters));
+        let filter = Filter::new(&specification.filter)?;
+        let (intake, backlog) = queue(&specification, spool, &counters)?;
         let (end, ending) = watch::channel(None);
-        let dead_letter = specification.dead_letter.clone();
         let beginning = Beginning {
             runtime,
             backlog,
             retry: specification.retry,
-            dead_letter: dead_letter.map(|it| open(it, &specification.name)).transpose()?,
+            dead_letter: dead_letter(&specification)?,
             counters: Arc::clone(&counters),
             end: ending,
         };
         let task = start_task(beginning, specification.destination.clone())?;
-        Ok(Self { specification, intake, counters, end, task })
+        let let_through = LetThrough::default();
+        Ok(Self { specification, filter, let_through, intake, counters, end, task })
     }
 
     pub(super) fn specification(&self) -> &SinkSpecification {
         &self.specification
     }
 
-    /// Whether the sink wants that exchange at all. Filters of a sink belong here.
-    pub(super) fn admits(&self, observation: &Observation) -> bool {
-        self.specification.format.carries(observation.connection.leg)
+    /// Whether the sink wants that exchange at all.
+    pub(super) fn admits(&mut self, observation: &Observation) -> bool {
+        if !self.specification.format.carries(observation.connection.leg) {
+            return false;
+        }
+        let Self { filter, let_through, counters, .. } = self;
+        let passes = let_through.passes(observation, |observation| filter.passes(observation));
+        if !passes && observation.exchange.outcome != Outcome::Ongoing {
+            counters.filtered();
+        }
+        passes
     }
 
     /// What its records look like.
@@ -165,6 +190,38 @@ impl RunningSink {
         self.end.send_replace(end);
         EndingSink { counters: self.counters, task: self.task, end: self.end }
     }
+}
+
+/// Where records wait: in memory, or on disk if the sink has a spool.
+fn queue(
+    specification: &SinkSpecification,
+    opening: SpoolOpening,
+    counters: &Arc<Counters>,
+) -> Result<(Intake, EitherBacklog), StartError> {
+    let counters = Arc::clone(counters);
+    let SinkSpecification { spool, queue_bytes, .. } = specification;
+    let Some(settings) = spool else {
+        let (intake, backlog) = queue::queue(*queue_bytes, counters);
+        return Ok((intake, EitherBacklog::Memory(backlog)));
+    };
+    let (intake, backlog) = spool_backlog::spooled(settings, opening, *queue_bytes, counters)?;
+    Ok((intake, EitherBacklog::Spool(backlog)))
+}
+
+/// The file that the settings name must be there; the one beside a spool is kept if it can be.
+fn dead_letter(specification: &SinkSpecification) -> Result<Option<DeadLetter>, StartError> {
+    let name = &specification.name;
+    if let Some(settings) = &specification.dead_letter {
+        return open(settings.clone(), name).map(Some);
+    }
+    let beside = specification.default_dead_letter().map(|settings| open(settings, name));
+    Ok(beside.and_then(|opened| {
+        opened
+            .inspect_err(
+                |error| tracing::warn!(sink = name, %error, "rejected records are not kept"),
+            )
+            .ok()
+    }))
 }
 
 fn open(settings: DeadLetterSettings, sink: &str) -> Result<DeadLetter, StartError> {

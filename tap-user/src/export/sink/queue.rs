@@ -114,6 +114,11 @@ pub(super) struct MemoryBacklog {
 }
 
 impl MemoryBacklog {
+    /// What comes from the intake, and the bytes in memory, for a backlog of another kind.
+    pub(super) fn into_parts(self) -> (mpsc::UnboundedReceiver<Record>, Arc<Room>) {
+        (self.receiver, self.room)
+    }
+
     /// Whether more may come for which it is worth waiting.
     fn is_short_of(&self, limits: BatchLimits) -> bool {
         self.receiver.len().saturating_add(1) < limits.records

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 /// Which exchanges leave: those that match one entry of `include` (all, if there is none) and none of
 /// `exclude`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FilterSettings {
     /// Only exchanges that match one of these.
@@ -20,7 +20,7 @@ pub struct FilterSettings {
 
 /// All keys that are given must hold; of the values of a key, one. What is asked of a part that was not
 /// seen does not hold.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConditionSettings {
     /// Host that the request asks for, without port: `api.example.com`, `*.example.com`.

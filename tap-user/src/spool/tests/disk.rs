@@ -14,7 +14,7 @@ const BLOCK: usize = 64;
 
 /// The file system; clones are the same one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Disk(Arc<Mutex<State>>);
+pub(crate) struct Disk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -34,7 +34,7 @@ struct Contents {
 
 /// What fails from now on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     #[default]
     None,
     /// So many bytes more can be written (ENOSPC).
@@ -51,7 +51,7 @@ pub(super) enum Fault {
 
 /// A random number generator (xorshift).
 #[derive(Debug, Clone)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Default for Random {
     fn default() -> Self {
@@ -60,7 +60,7 @@ impl Default for Random {
 }
 
 impl Random {
-    pub(super) fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -69,7 +69,7 @@ impl Random {
 }
 
 impl Disk {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let disk = Self::default();
         disk.state().random = Random(seed | 1);
         disk
@@ -79,12 +79,12 @@ impl Disk {
         self.0.lock().unwrap()
     }
 
-    pub(super) fn fail(&self, fault: Fault) {
+    pub(crate) fn fail(&self, fault: Fault) {
         self.state().fault = fault;
     }
 
     /// What is left after the power went.
-    pub(super) fn power_cut(&self) {
+    pub(crate) fn power_cut(&self) {
         let mut state = self.state();
         let all: BTreeSet<_> =
             state.names.keys().chain(state.durable_names.keys()).cloned().collect();
@@ -104,7 +104,7 @@ impl Disk {
     }
 
     /// Flips one bit of a file, also on the disk.
-    pub(super) fn flip(&self, name: &str, bit: usize) {
+    pub(crate) fn flip(&self, name: &str, bit: usize) {
         let node = self.state().names[name].clone();
         let mut contents = node.lock().unwrap();
         let bit = bit % (contents.current.len() * 8);
@@ -113,7 +113,7 @@ impl Disk {
     }
 
     /// Replaces a file, also on the disk.
-    pub(super) fn put(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) {
         let contents = Contents { current: bytes.to_vec(), durable: bytes.to_vec() };
         let node = Arc::new(Mutex::new(contents));
         let mut state = self.state();
@@ -121,23 +121,23 @@ impl Disk {
         state.durable_names.insert(name.to_owned(), node);
     }
 
-    pub(super) fn get(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn get(&self, name: &str) -> Vec<u8> {
         self.state().names[name].lock().unwrap().current.clone()
     }
 
-    pub(super) fn delete(&self, name: &str) {
+    pub(crate) fn delete(&self, name: &str) {
         let mut state = self.state();
         state.names.remove(name);
         state.durable_names.remove(name);
     }
 
     /// Names of all segments in order.
-    pub(super) fn segments(&self) -> Vec<String> {
+    pub(crate) fn segments(&self) -> Vec<String> {
         let state = self.state();
         state.names.keys().filter(|name| name.ends_with(".spool")).cloned().collect()
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let lengths = self.segments().into_iter().map(|name| self.get(&name).len() as u64);
         lengths.sum()
     }
@@ -230,7 +230,7 @@ impl FileSystem for Disk {
 
 /// A file of it.
 #[derive(Debug, Clone)]
-pub(super) struct DiskFile {
+pub(crate) struct DiskFile {
     disk: Disk,
     node: Node,
 }

@@ -1,6 +1,6 @@
 //! The spool on a file system that fails on purpose.
 
-mod disk;
+pub(crate) mod disk;
 mod life;
 mod model;
 mod torn;
@@ -25,7 +25,7 @@ fn open_with(disk: &Disk, limits: Limits) -> Spool<Disk> {
 /// A record that can be told from all others, of about `length` bytes.
 fn entry(number: u64, length: usize) -> Entry {
     let text = format!("{{\"n\":{number},\"x\":\"{}\"}}\n", "x".repeat(length));
-    let duration_ns = (number % 3 > 0).then_some(number * 1_000);
+    let duration_ns = (!number.is_multiple_of(3)).then_some(number * 1_000);
     Entry { id: format!("id-{number}").into(), duration_ns, bytes: text.into() }
 }
 

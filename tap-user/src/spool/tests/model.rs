@@ -67,11 +67,9 @@ struct Model {
 
 impl Model {
     fn power_cut(&mut self) {
-        let lost = std::mem::take(&mut self.unsynced);
-        let lost = lost.into_iter().chain(std::mem::take(&mut self.doubtful));
-        lost.for_each(|number| {
-            self.kept.remove(&number);
-        });
+        let mut lost = std::mem::take(&mut self.unsynced);
+        lost.append(&mut self.doubtful);
+        self.kept.retain(|number| !lost.contains(number));
         self.stored = 0;
     }
 

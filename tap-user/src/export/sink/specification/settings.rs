@@ -7,6 +7,8 @@ use crate::export::sink::{
     DeadLetterSettings, FileSettings, RetrySettings, RunscopeSettings, StdoutSettings, TcpSettings,
     TraceableSettings,
 };
+use crate::policy::FilterSettings;
+use crate::spool;
 use crate::units::{ByteSize, SIZE_PATTERN, text_value};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -44,12 +46,18 @@ pub struct SinkSettings {
     /// Whether records have bodies; by default yes, and no for `runscope`, as in Kong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_body: Option<bool>,
+    /// Which of the exchanges that leave at all leave by this sink.
+    pub filter: FilterSettings,
     /// Bytes of records that wait in memory; beyond it they are dropped and counted.
     pub queue_bytes: QueueSize,
     /// Waits between attempts.
     pub retry: RetrySettings,
-    /// Where records are kept that the receiver will never take; without it they are counted,
-    /// and gone.
+    /// A folder in which records wait until they are delivered, also over a restart of gatetap;
+    /// without one they wait in memory only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool: Option<spool::Settings>,
+    /// Where records are kept that the receiver will never take; by default `dead-letter.ndjson` in the
+    /// folder of the spool. Without either they are counted, and gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<DeadLetterSettings>,
 }

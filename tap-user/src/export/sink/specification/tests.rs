@@ -13,8 +13,10 @@ fn sink(name: &str, destination: Destination, format: Format, queue: u64) -> Sin
         destination,
         format,
         log_body: true,
+        filter: FilterSettings::default(),
         queue_bytes: queue,
         retry: Retry::default(),
+        spool: None,
         dead_letter: None,
         generation: 0,
     }

@@ -8,7 +8,7 @@ use crate::document::{Node, Problem, keys_of, read, unknown_key};
 use std::str::FromStr;
 
 /// Short names of keys on the command line.
-const SHORT_NAMES: [(&str, &str); 1] = [("queue", "queue_bytes")];
+const SHORT_NAMES: [(&str, &str); 2] = [("queue", "queue_bytes"), ("spool", "spool.path")];
 
 impl FromStr for SinkSettings {
     type Err = Problem;
