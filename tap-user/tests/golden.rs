@@ -36,7 +36,8 @@ fn assert_same_when_sent_again(observation: &Observation, format: Format, expect
     Redaction::default().again().redact(&mut again);
     let mut written = b"before".to_vec();
     format.write(&again, &mut written);
-    let (written, expected) = (String::from_utf8_lossy(&written), String::from_utf8_lossy(expected));
+    let (written, expected) =
+        (String::from_utf8_lossy(&written), String::from_utf8_lossy(expected));
     assert_eq!(written, expected, "{format}");
 }
 

@@ -94,12 +94,7 @@ struct Verdict {
 
 impl Trial {
     /// Kills a tap that often under traffic; `damage` is done to the spool after each kill.
-    fn run(
-        kills: usize,
-        random: &mut Random,
-        has_collector: bool,
-        damage: impl Fn(&Path),
-    ) -> Self {
+    fn run(kills: usize, random: &mut Random, has_collector: bool, damage: impl Fn(&Path)) -> Self {
         let site = Site::start();
         let folder = attempt(tempfile::tempdir());
         let spool = folder.path().join("spool");
@@ -227,7 +222,8 @@ fn ask(gateway: SocketAddr, client: usize, stop: &AtomicBool) -> usize {
         if count % 500 == 499 {
             connection = Connection::open(gateway);
         }
-        let head = format!("GET /direct/ HTTP/1.1\r\nHost: h\r\n{TEST_ID}: {client}-{count}\r\n\r\n");
+        let head =
+            format!("GET /direct/ HTTP/1.1\r\nHost: h\r\n{TEST_ID}: {client}-{count}\r\n\r\n");
         attempt(connection.write(head.as_bytes()));
         assert_eq!(attempt(connection.read_reply("GET")).status, 200);
         count += 1;

@@ -133,7 +133,9 @@ impl<'a> ShownBody<'a> {
     pub(super) fn charset(&self) -> Option<&str> {
         match (&self.carried, self.redacted.map(|it| &it.instead)) {
             (Carried::Converted(converted), _) => Some(&converted.charset),
-            (_, Some(Instead::Altered(altered) | Instead::Recorded(altered))) => altered.charset.as_deref(),
+            (_, Some(Instead::Altered(altered) | Instead::Recorded(altered))) => {
+                altered.charset.as_deref()
+            }
             _ => None,
         }
     }

@@ -30,8 +30,7 @@ impl Recorded {
             Shown::Own(bytes) => (bytes, None),
             Shown::Instead(instead) => (Vec::new(), Some(instead)),
         };
-        let replaced =
-            instead.map(|instead| ReplacedBody { content: content.clone(), instead });
+        let replaced = instead.map(|instead| ReplacedBody { content: content.clone(), instead });
         Ok(Self { body: facts(body, bytes)?, content, replaced })
     }
 }

@@ -13,9 +13,7 @@ mod wire;
 
 use crate::gateway::{Correlation, Observation, Redacted, ReplacedBody};
 use crate::http::content::{Content, Contents};
-use crate::http::{
-    Anomalies, Anomaly, Exchange, Headers, Interim, Outcome, Request, Response,
-};
+use crate::http::{Anomalies, Anomaly, Exchange, Headers, Interim, Outcome, Request, Response};
 use crate::segment::{Close, Connection, Listener, Process};
 use body::Recorded;
 use std::sync::Arc;
@@ -96,7 +94,8 @@ fn observation(record: wire::Record) -> Result<Observation, RecordError> {
     let (connection, place) = (connection(record.leg, &record.connection), &record.connection);
     let request = record.request.map(request).transpose()?;
     let response = record.response.map(response).transpose()?;
-    let (request, of_request) = request.map_or((None, Side::default()), |(it, side)| (Some(it), side));
+    let (request, of_request) =
+        request.map_or((None, Side::default()), |(it, side)| (Some(it), side));
     let (response, of_response) =
         response.map_or((None, Side::default()), |(it, side)| (Some(it), side));
     let mut exchange = Exchange {
@@ -145,9 +144,9 @@ fn outcome(record: &wire::Record) -> Result<Outcome, RecordError> {
         OutcomeName::Lost => {
             Outcome::Lost(record.lost_cause.ok_or(RecordError::Missing("lost_cause"))?)
         }
-        OutcomeName::Abandoned => {
-            Outcome::Abandoned(record.abandoned_cause.ok_or(RecordError::Missing("abandoned_cause"))?)
-        }
+        OutcomeName::Abandoned => Outcome::Abandoned(
+            record.abandoned_cause.ok_or(RecordError::Missing("abandoned_cause"))?,
+        ),
     })
 }
 
@@ -157,10 +156,9 @@ fn connection(leg: crate::segment::Leg, recorded: &wire::Connection) -> Connecti
         leg,
         client: recorded.client.into(),
         server: recorded.server.into(),
-        process: recorded.process.map(|wire::Process { pid, pid_in_namespace }| Process {
-            pid,
-            pid_in_namespace,
-        }),
+        process: recorded
+            .process
+            .map(|wire::Process { pid, pid_in_namespace }| Process { pid, pid_in_namespace }),
         listener: match recorded.listener {
             wire::Listener::Port(port) => Listener::Port(port),
             wire::Listener::Word(wire::Unknown::Unknown) => Listener::Unknown,
