@@ -732,7 +732,10 @@ fn every_key_is_documented() {
         include_str!("golden/runscope_binary.json"),
         include_str!("golden/traceable.json"),
     ] {
-        let record: Value = serde_json::from_str(golden).unwrap();
+        let mut record: Value = serde_json::from_str(golden).unwrap();
+        // Its keys are rules, which docs/settings.md tells.
+        record.as_object_mut().unwrap().remove("redacted");
+        record.get_mut("tap").and_then(Value::as_object_mut).map(|tap| tap.remove("redacted"));
         for key in keys(&record) {
             // As a key of its own (`key`), at the end of a path (`a.key`) or within one (`key.b`).
             let shown = [format!("{key}`"), format!("`{key}.")];
