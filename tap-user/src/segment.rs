@@ -4,6 +4,7 @@
 //! What could not be seen, or was left out on purpose, is a [`Content::Gap`] in the same stream. So
 //! offsets always add up to what the kernel moved, and nothing goes missing in silence.
 
+use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -42,7 +43,8 @@ pub(crate) fn address_text(address: IpAddr) -> String {
 }
 
 /// Which of its two sides of a gateway a connection belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Leg {
     /// The gateway accepted the connection: it is the server.
     Client,
@@ -120,7 +122,8 @@ impl Connection {
 }
 
 /// Why bytes of a stream are missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GapCause {
     /// Left out on purpose: beyond what the body cap asks for.
     Skipped,
@@ -216,7 +219,8 @@ pub struct Segment<'a> {
 }
 
 /// Who ended a connection first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClosedBy {
     /// The HTTP client.
     Client,
@@ -236,7 +240,8 @@ pub struct Close {
 }
 
 /// Why a connection is observed no longer, although nobody saw it end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Abandonment {
     /// The tap stopped, or the capture file ends there.
     CaptureEnded,

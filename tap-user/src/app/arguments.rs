@@ -19,7 +19,9 @@ use std::path::PathBuf;
   gatetap doctor                                    what works on this machine
   gatetap watch --port 8000                         one line per exchange of whoever listens there
   gatetap run --sink tcp:collector.example:9563     Kong's ports, full records to a collector
-  gatetap read trace.pcap                           every exchange in a capture file")]
+  gatetap read trace.pcap                           every exchange in a capture file
+  gatetap send --sink tcp:collector.example:9563 records.ndjson
+                                                    what was recorded in a file")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -62,6 +64,17 @@ Only looks: nothing is changed, and gatetap may run meanwhile. RECORDS wait to b
 delivered in the last fifth of a second may be among them. The exit code is 0 if every spool could
 be read.")]
     Spool(SpoolArguments),
+    /// Deliver recorded native records again, in any format
+    #[command(after_help = "Examples:
+  gatetap send --sink tcp:collector.example:9563 records.ndjson
+  gatetap send --sink traceable:http://agent.traceable:5442 records.ndjson records.ndjson.1.gz
+  gatetap send --config /etc/gatetap.yaml < records.ndjson -
+
+Takes records of the format native, which the sinks file and stdout write unless told otherwise: others
+do not tell everything. Ids and times stay, so receivers can drop doubles. Filters, sampling and redaction
+apply as in run. What is redacted in the file stays so. A line that is no such record is told with its
+number, the others are sent; then the exit code is 1.")]
+    Send(SendArguments),
     /// Check settings, show their schema or their defaults
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -102,6 +115,26 @@ pub(super) struct ReadArguments {
     pub(super) filter: Option<String>,
     #[command(flatten)]
     pub(super) records: RecordArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SendArguments {
+    /// Files with native records, one a line, also inside gzip; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Settings file (YAML); what is given here goes before it
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Where records go: stdout, file:PATH, tcp:HOST:PORT, runscope:BUCKET_KEY or traceable:URL,
+    /// with ,key=value of that sink behind it
+    #[arg(long, value_name = "SINK")]
+    pub(super) sink: Vec<SinkSettings>,
+    /// Send what is secret in the files too, instead of REDACTED
+    #[arg(long)]
+    pub(super) no_redact: bool,
+    /// Write the totals as JSON into this file at the end
+    #[arg(long, value_name = "FILE")]
+    pub(super) totals_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -174,7 +207,7 @@ pub(super) struct CommonArguments {
 }
 
 /// What becomes of exchanges, wherever they were seen.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct RecordArguments {
     /// Settings file (YAML); what is given here goes before it
     #[arg(long, value_name = "FILE")]

@@ -13,6 +13,7 @@ mod progress;
 mod read;
 mod reload;
 mod run;
+mod send;
 mod settings;
 mod source;
 mod spool;
@@ -38,6 +39,9 @@ pub fn main() -> ExitCode {
         Command::Read(read) => settings::for_read(&read)
             .map_err(Failure::from)
             .and_then(|settings| read::read(&settings)),
+        Command::Send(send) => settings::for_send(&send)
+            .map_err(Failure::from)
+            .and_then(|settings| send::send(&settings)),
         Command::Config(command) => config::config(&command),
         Command::Spool(spool) => spool::show(&spool),
         Command::Doctor(doctor) => Ok(doctor::examine(&doctor)),

@@ -8,7 +8,6 @@ use super::start;
 use super::totals::{Packets, ReadFile, Source, Totals};
 use crate::capture::file::CaptureFile;
 use crate::capture::filter::PacketFilter;
-use crate::export::Destination;
 use crate::flow::decode::{Decoder, FragmentLimits};
 use crate::flow::{FlowLimits, Packet, Reassembler};
 use crate::frame::Frame;
@@ -18,24 +17,17 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use uuid::Uuid;
 
 /// Capture time between looks at what is due, in nanoseconds.
 const TIMER_INTERVAL_NS: u64 = 100_000_000;
-/// How long sinks may take after a signal. Without one they take as long as they need: a file is
-/// read to be delivered. The log tells which sink is waited for.
-const HURRIED_DEADLINE: Duration = Duration::from_secs(5);
 /// Name under which runs derive from their first packet (RFC 9562 5.5): chosen at random, once.
 const RUNS: Uuid = Uuid::from_u128(0x6d1e_07a4_59c2_4b0e_9d3f_b1c5_42f8_7a90);
 
 /// Reads all files; the exit code tells whether all could be read to their end.
 pub(super) fn read(settings: &ReadSettings) -> Result<ExitCode, Failure> {
     let filter = settings.filter.as_deref().map(PacketFilter::new).transpose()?;
-    if settings.records.sinks.iter().any(|sink| matches!(sink.destination, Destination::Stdout(_)))
-    {
-        end_with_the_reader();
-    }
+    start::end_with_the_reader_of(&settings.records.sinks);
     let stop = start::stop_on_signals()?;
     let runtime = start::sink_threads()?;
     let patience = Patience::Until(Arc::clone(&stop));
@@ -58,16 +50,10 @@ pub(super) fn read(settings: &ReadSettings) -> Result<ExitCode, Failure> {
         reassembly: *reading.reassembler.counters(),
         files: reading.files,
     });
-    let sinks = start::deliver_waiting(runtime, reading.pipeline, &stop, HURRIED_DEADLINE);
+    let sinks = start::deliver_waiting(runtime, reading.pipeline, &stop, start::HURRIED_DEADLINE);
     let totals = Totals { exchanges, connections, policy, source, sinks };
     totals.tell(settings.records.totals_file.as_deref())?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// `gatetap read FILE | head` ends when `head` does, as other programs in a pipe.
-fn end_with_the_reader() {
-    // SAFETY: sets how one signal is handled, to what it was when the program started.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// Files on their way into the pipeline.

@@ -4,7 +4,7 @@ use super::Failure;
 use super::pipeline::{Patience, Pipeline};
 use super::settings::RecordSettings;
 use super::totals::Sink;
-use crate::export::Exporter;
+use crate::export::{Destination, Exporter, SinkSpecification};
 use crate::gateway::Correlator;
 use crate::http::MemoryBudget;
 use crate::policy::Policy;
@@ -12,6 +12,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+
+/// How long sinks may take after a signal. Without one they take as long as they need: a file is
+/// read to be delivered. The log tells which sink is waited for.
+pub(super) const HURRIED_DEADLINE: Duration = Duration::from_secs(5);
+
+/// `gatetap read FILE | head` ends when `head` does, as other programs in a pipe.
+pub(super) fn end_with_the_reader_of(sinks: &[SinkSpecification]) {
+    let is_stdout = |sink: &SinkSpecification| matches!(sink.destination, Destination::Stdout(_));
+    if sinks.iter().any(is_stdout) {
+        // SAFETY: sets how one signal is handled, to what it was when the program started.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
+}
 
 /// Set when the process is asked to end.
 pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
@@ -58,7 +71,17 @@ pub(super) fn deliver_waiting(
     stop: &AtomicBool,
     deadline: Duration,
 ) -> Vec<Sink> {
-    let sinks = runtime.block_on(pipeline.into_exporter().shutdown_waiting(stop, deadline));
+    deliver_all(runtime, pipeline.into_exporter(), stop, deadline)
+}
+
+/// The same for whoever has no pipeline.
+pub(super) fn deliver_all(
+    runtime: Runtime,
+    exporter: Exporter,
+    stop: &AtomicBool,
+    deadline: Duration,
+) -> Vec<Sink> {
+    let sinks = runtime.block_on(exporter.shutdown_waiting(stop, deadline));
     runtime.shutdown_background();
     sinks.into_iter().map(Into::into).collect()
 }

@@ -211,6 +211,26 @@ pub(super) enum Source {
     Interface(Interface),
     /// Packets in files.
     Packets(Packets),
+    /// Records in files.
+    Records(Records),
+}
+
+/// Files with records.
+#[derive(Debug, Serialize)]
+pub(super) struct Records {
+    pub(super) files: Vec<SentFile>,
+}
+
+/// One file with records.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct SentFile {
+    pub(super) name: String,
+    pub(super) records: u64,
+    /// Lines that are no native record.
+    pub(super) bad_lines: u64,
+    /// Why its rest could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
 }
 
 /// Counters of live packets, decoding and reassembly.
@@ -333,8 +353,10 @@ fn flow_counts(counters: &FlowCounters) -> [(&'static str, u64); 22] {
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Exchanges { client, upstream, .. } = self.exchanges;
-        writeln!(f, "exchanges  {} ({client} client, {upstream} upstream)", client + upstream)?;
-        write!(f, "connections")?;
+        write!(f, "exchanges  {} ({client} client, {upstream} upstream)", client + upstream)?;
+        if !matches!(self.source, Source::Records(_)) {
+            write!(f, "\nconnections")?;
+        }
         for (protocol, count) in &self.connections {
             write!(f, " {count} {protocol}")?;
         }
@@ -344,6 +366,7 @@ impl fmt::Display for Totals {
             Source::Probes { bytes, kernel } => write_probes(f, bytes, kernel)?,
             Source::Interface(interface) => write!(f, "{interface}")?,
             Source::Packets(packets) => write!(f, "{packets}")?,
+            Source::Records(records) => write!(f, "{records}")?,
         }
         for sink in &self.sinks {
             let Sink { name, delivered, dropped, rejected, .. } = sink;
@@ -400,6 +423,14 @@ impl fmt::Display for Interface {
             "{bytes}\npackets    {passed} passed the filter, {dropped} dropped by a full ring, \
              {copies} copies; {pid_unknown} connections without process"
         )
+    }
+}
+
+impl fmt::Display for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let records: u64 = self.files.iter().map(|file| file.records).sum();
+        let bad_lines: u64 = self.files.iter().map(|file| file.bad_lines).sum();
+        write!(f, "\nrecords    {records} read, {bad_lines} lines are none")
     }
 }
 

@@ -17,6 +17,7 @@ mod buffer;
 mod format;
 mod json;
 mod record;
+mod recorded;
 mod sink;
 mod spool_totals;
 mod totals;
@@ -24,6 +25,7 @@ mod warnings;
 
 pub use format::{Format, UnknownFormat};
 pub use record::Record;
+pub use recorded::{RecordError, read_record};
 pub use sink::{
     Address, Concurrency, DeadLetterSettings, Destination, FileSettings, Milliseconds, Retry,
     RetrySettings, RotationSettings, RunscopeSettings, SinkSettings, SinkSpecification, SpoolError,

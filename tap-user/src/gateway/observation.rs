@@ -4,10 +4,12 @@ use super::Redacted;
 use crate::http::Exchange;
 use crate::http::content::Contents;
 use crate::segment::Connection;
+use serde::Deserialize;
 use std::sync::Arc;
 
 /// Where a correlation id comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CorrelationSource {
     /// Carried by the request or response in the configured header.
     Header,

@@ -38,11 +38,14 @@ pub struct ReplacedBody {
 pub enum Instead {
     /// The content with values replaced.
     Altered(AlteredContent),
+    /// The content as a record showed it, nothing replaced: of a record that was read again, whose
+    /// body was coded on the wire.
+    Recorded(AlteredContent),
     /// Nothing: rules for bodies could not look inside.
     Withheld,
 }
 
-/// Content with values replaced, and what it stands for.
+/// Content in the place of a body, and what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlteredContent {
     /// The content, in UTF-8 if it was in another charset.

@@ -2,15 +2,18 @@
 
 use super::anomaly::Anomalies;
 use crate::segment::{Abandonment, Close, GapCause, Time};
+use serde::Deserialize;
 use std::net::SocketAddr;
 use std::ops::Range;
 
 /// HTTP version of a message head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 pub enum Version {
     /// HTTP/1.0
+    #[serde(rename = "HTTP/1.0")]
     Http10,
     /// HTTP/1.1
+    #[serde(rename = "HTTP/1.1")]
     Http11,
 }
 
@@ -63,24 +66,31 @@ impl Headers {
     /// The same fields with other values at the given places (number of the field, value).
     #[must_use]
     pub fn with_values(&self, values: &[(usize, Vec<u8>)]) -> Self {
-        let mut raw = Vec::with_capacity(self.raw.len());
-        let mut push = |bytes: &[u8]| {
-            let start = u32::try_from(raw.len()).unwrap_or(u32::MAX);
-            raw.extend_from_slice(bytes);
-            start..u32::try_from(raw.len()).unwrap_or(u32::MAX)
-        };
         let fields = self.iter().enumerate().map(|(number, (name, value))| {
             let other = values.iter().find(|(place, _)| *place == number);
-            (push(name), push(other.map_or(value, |(_, value)| value)))
+            (name, other.map_or(value, |(_, value)| value.as_slice()))
         });
-        let fields = fields.collect();
-        Self { raw: raw.into(), fields }
+        fields.collect()
     }
 
     /// Whether there is no field line.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
+    }
+}
+
+/// Fields from names and values.
+impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers {
+    fn from_iter<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(fields: I) -> Self {
+        let mut raw = Vec::new();
+        let mut push = |bytes: &[u8]| {
+            let start = u32::try_from(raw.len()).unwrap_or(u32::MAX);
+            raw.extend_from_slice(bytes);
+            start..u32::try_from(raw.len()).unwrap_or(u32::MAX)
+        };
+        let fields = fields.into_iter().map(|(name, value)| (push(name), push(value))).collect();
+        Self { raw: raw.into(), fields }
     }
 }
 
@@ -239,7 +249,8 @@ pub enum Outcome {
 }
 
 /// Where a connection leaves HTTP/1.1 for good after an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Switch {
     /// `101 Switching Protocols`.
     Upgrade,

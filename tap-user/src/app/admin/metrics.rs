@@ -107,7 +107,7 @@ fn families(totals: &Totals) -> Vec<Family<'_>> {
         }
         Source::Interface(interface) => families.extend(packets(interface)),
         // Reading files serves no metrics.
-        Source::Packets(_) => {}
+        Source::Packets(_) | Source::Records(_) => {}
     }
     families.extend(policy(&totals.policy));
     families.extend(sinks(&totals.sinks));

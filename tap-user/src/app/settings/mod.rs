@@ -17,7 +17,9 @@ mod values;
 pub(super) use documentation::defaults;
 pub(super) use file::SettingsFile;
 pub(super) use load::Loaded;
-pub(super) use resolved::{ReadSettings, RecordSettings, Settings, for_read, for_run, for_watch};
+pub(super) use resolved::{
+    ReadSettings, RecordSettings, SendSettings, Settings, for_read, for_run, for_send, for_watch,
+};
 pub(super) use schema::schema;
 pub(super) use selection::select;
 pub(super) use values::{

@@ -6,7 +6,9 @@ use super::policy;
 use super::selection::selection;
 use super::values::Namespace;
 use crate::app::admin::AdminAddress;
-use crate::app::arguments::{ReadArguments, RunArguments, WatchArguments};
+use crate::app::arguments::{
+    ReadArguments, RecordArguments, RunArguments, SendArguments, WatchArguments,
+};
 use crate::app::source::SourceKind;
 use crate::capture::selection::Selection;
 use crate::document::Problem;
@@ -57,6 +59,15 @@ pub(crate) struct ReadSettings {
     pub(crate) records: RecordSettings,
 }
 
+/// Everything that sending records again needs.
+#[derive(Debug, Clone)]
+pub(crate) struct SendSettings {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) policy: Rules,
+    pub(crate) sinks: Vec<SinkSpecification>,
+    pub(crate) totals_file: Option<PathBuf>,
+}
+
 /// What becomes of exchanges, wherever they were seen.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordSettings {
@@ -94,6 +105,21 @@ pub(crate) fn for_read(arguments: &ReadArguments) -> Result<ReadSettings, Proble
         filter: arguments.filter.clone(),
         records,
     })
+}
+
+/// Settings of `gatetap send`; without any sink records go to standard output.
+pub(crate) fn for_send(arguments: &SendArguments) -> Result<SendSettings, Problem> {
+    let mut loaded = Loaded::for_records(&RecordArguments {
+        config: arguments.config.clone(),
+        sink: arguments.sink.clone(),
+        no_redact: arguments.no_redact,
+        ..RecordArguments::default()
+    })?;
+    loaded.write_somewhere();
+    let RecordSettings { mut policy, sinks, .. } = loaded.resolve_records()?;
+    policy.redaction = policy.redaction.again();
+    let (files, totals_file) = (arguments.files.clone(), arguments.totals_file.clone());
+    Ok(SendSettings { files, policy, sinks, totals_file })
 }
 
 /// Settings of `gatetap watch`: standard output carries lines for people.

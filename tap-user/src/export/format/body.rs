@@ -96,7 +96,9 @@ impl<'a> ShownBody<'a> {
             is_whole: false,
             redacted: Some(replaced),
         };
-        let Instead::Altered(altered) = &replaced.instead else { return nothing };
+        let (Instead::Altered(altered) | Instead::Recorded(altered)) = &replaced.instead else {
+            return nothing;
+        };
         Self {
             bytes: &altered.bytes,
             carried: carried(&altered.bytes, true).0,
@@ -131,7 +133,9 @@ impl<'a> ShownBody<'a> {
     pub(super) fn charset(&self) -> Option<&str> {
         match (&self.carried, self.redacted.map(|it| &it.instead)) {
             (Carried::Converted(converted), _) => Some(&converted.charset),
-            (_, Some(Instead::Altered(altered))) => altered.charset.as_deref(),
+            (_, Some(Instead::Altered(altered) | Instead::Recorded(altered))) => {
+                altered.charset.as_deref()
+            }
             _ => None,
         }
     }

@@ -22,6 +22,13 @@ impl Contents {
         Self { cap, request: OnceLock::new(), response: OnceLock::new() }
     }
 
+    /// What is known already of contents whose bodies were decoded before; `None`: nothing is.
+    #[must_use]
+    pub fn known(request: Option<Content>, response: Option<Content>) -> Self {
+        let cell = |content: Option<Content>| content.map_or_else(OnceLock::new, OnceLock::from);
+        Self { request: cell(request), response: cell(response), ..Self::default() }
+    }
+
     /// Content of the request that these contents belong to.
     pub fn request(&self, request: &Request) -> &Content {
         self.request.get_or_init(|| self.decode(&request.headers, &request.body))

@@ -29,6 +29,7 @@ pub use contents::Contents;
 use super::exchange::Headers;
 use coding::Coding;
 use output::{Output, Stop};
+use serde::Deserialize;
 
 /// Most codings of one body that are undone.
 const CODINGS_LIMIT: usize = 4;
@@ -38,7 +39,8 @@ const RATIO_LIMIT: usize = 1_000;
 const RATIO_FLOOR: usize = 64 * 1024;
 
 /// Why a body is not shown decoded, or what is odd about it although it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DecodingError {
     /// A coding that is not known here.
     UnsupportedCoding,

@@ -13,6 +13,7 @@ use crate::gateway::{AlteredContent, Instead, Redacted, ReplacedBody};
 use crate::http::content::{Content, as_text, charset_of, to_text, wide_charset_of};
 use crate::http::{Body, Headers};
 use std::borrow::Cow;
+use std::ops::Range;
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 const MULTIPART: &[u8] = b"multipart/";
@@ -43,13 +44,45 @@ impl Rules {
                 let captured = body.bytes.len();
                 Instead::Altered(AlteredContent { captured, decoded_length, ..altered })
             }
-            Instead::Altered(altered) => Instead::Altered(altered),
             Instead::Withheld => {
                 redacted.count(&self.withheld, 1);
                 Instead::Withheld
             }
+            instead => instead,
         };
         Some(ReplacedBody { content: Content { decoded: None, ..content.clone() }, instead })
+    }
+
+    /// The same for what stands in the place of a body already.
+    pub(super) fn replaced_body(
+        &self,
+        headers: &Headers,
+        replaced: &mut ReplacedBody,
+        redacted: &mut Redacted,
+    ) {
+        let (Instead::Altered(known) | Instead::Recorded(known)) = &replaced.instead else {
+            return;
+        };
+        let instead = match &known.charset {
+            // In UTF-8 by now, whatever the headers say.
+            Some(_) => {
+                let content_type = headers.get("content-type").unwrap_or_default();
+                let bytes = self.alter(&known.bytes, content_type, known.is_whole, redacted);
+                bytes.map(|bytes| AlteredContent { bytes, ..known.clone() }).map(Instead::Altered)
+            }
+            None => self.content(headers, &known.bytes, known.is_whole, redacted),
+        };
+        match instead {
+            Some(Instead::Altered(AlteredContent { bytes, .. })) => {
+                let altered = AlteredContent { bytes, ..known.clone() };
+                replaced.instead = Instead::Altered(altered);
+            }
+            Some(instead) => {
+                redacted.count(&self.withheld, 1);
+                replaced.instead = instead;
+            }
+            None => {}
+        }
     }
 
     fn content(
@@ -90,11 +123,16 @@ impl Rules {
         let altered = edits.apply(text, |rule| redacted.count(rule, 1));
         let text = altered.as_deref().unwrap_or(text);
         let mut edits = self.find_patterns(text);
-        if let Some(place) = cut_word(text).filter(|_| !is_whole && !self.patterns.is_empty()) {
+        if let Some(place) = self.cut_word(text).filter(|_| !is_whole) {
             let secret = text.get(place.clone()).unwrap_or_default();
             edits.replace(place, secret, &self.cut_word);
         }
         edits.apply(text, |rule| redacted.count(rule, 1)).or(altered)
+    }
+
+    fn cut_word(&self, text: &[u8]) -> Option<Range<usize>> {
+        let is_asked = !self.patterns.is_empty() && !self.replacement.keeps_end_of(text);
+        cut_word(text).filter(|_| is_asked)
     }
 
     fn find_in_form(&self, text: &[u8], content_type: &[u8], edits: &mut Edits<'_>) {

@@ -40,12 +40,18 @@ impl<'a> Edits<'a> {
 
     /// At `place`, which holds `secret` in some spelling, its replacement is to stand.
     pub(super) fn replace(&mut self, place: Range<usize>, secret: &[u8], rule: &Rule) {
+        if self.replacement.keeps(secret) {
+            return;
+        }
         let value = self.replacement.of(secret);
         self.edits.push(Edit { place, value, rule: Arc::clone(rule) });
     }
 
     /// The same for a value of JSON, which becomes a string.
     pub(super) fn replace_with_string(&mut self, place: Range<usize>, secret: &[u8], rule: &Rule) {
+        if self.replacement.keeps(secret) {
+            return;
+        }
         let value = [b"\"", &*self.replacement.of(secret), b"\""].concat();
         self.edits.push(Edit { place, value: value.into(), rule: Arc::clone(rule) });
     }

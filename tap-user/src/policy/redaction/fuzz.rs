@@ -40,7 +40,7 @@ pub fn redaction(input: &[u8]) {
     let shown = match once.redacted.as_ref().and_then(|it| it.request_body.as_ref()) {
         None => request.body.bytes.clone(),
         Some(replaced) => match &replaced.instead {
-            Instead::Altered(altered) => altered.bytes.clone(),
+            Instead::Altered(altered) | Instead::Recorded(altered) => altered.bytes.clone(),
             Instead::Withheld => return,
         },
     };
@@ -54,7 +54,7 @@ pub fn redaction(input: &[u8]) {
     redaction.redact(&mut twice);
     let shown_twice = match twice.redacted.as_ref().and_then(|it| it.request_body.as_ref()) {
         Some(replaced) => match &replaced.instead {
-            Instead::Altered(altered) => altered.bytes.clone(),
+            Instead::Altered(altered) | Instead::Recorded(altered) => altered.bytes.clone(),
             Instead::Withheld => return,
         },
         None => shown.clone(),

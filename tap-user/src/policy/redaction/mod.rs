@@ -33,7 +33,7 @@ pub use replacement::{REDACTED, Replacement, ShortKey};
 pub use settings::{HashKey, HashKeySettings, InvalidRedaction, NameSettings, RedactionSettings};
 
 use crate::gateway::{Observation, Redacted};
-use crate::http::{Headers, Request};
+use crate::http::{Exchange, Headers, Request};
 use edits::{Edits, Rule};
 use json::Paths;
 use names::Names;
@@ -97,6 +97,16 @@ impl Redaction {
         Self { rules: None }
     }
 
+    /// For exchanges that may have been redacted before: what reads like a replacement stays as it
+    /// is, and is not counted again.
+    #[must_use]
+    pub fn again(mut self) -> Self {
+        if let Some(rules) = &mut self.rules {
+            rules.replacement = rules.replacement.clone().again();
+        }
+        self
+    }
+
     /// The names of all rules: what records and counters name.
     #[must_use]
     pub fn rules(&self) -> Vec<Arc<str>> {
@@ -116,7 +126,7 @@ impl Redaction {
             rules.bodies(observation, &mut redacted);
         }
         rules.heads(observation, &mut redacted);
-        if !redacted.rules.is_empty() {
+        if redacted != Redacted::default() {
             observation.redacted = Some(Box::new(redacted));
         }
     }
@@ -209,6 +219,9 @@ impl Rules {
             return None;
         }
         if let Some(rule) = self.headers.find(name) {
+            if self.replacement.keeps(value) {
+                return None;
+            }
             redacted.count(rule, 1);
             return Some(self.replacement.of(value).into_owned());
         }
@@ -239,9 +252,26 @@ impl Rules {
         edits
     }
 
+    /// Replaces secrets in what stands in the place of bodies.
+    fn replaced_bodies(&self, exchange: &Exchange, redacted: &mut Redacted) {
+        if let (Some(request), Some(mut replaced)) =
+            (&exchange.request, redacted.request_body.take())
+        {
+            self.replaced_body(&request.headers, &mut replaced, redacted);
+            redacted.request_body = Some(replaced);
+        }
+        if let (Some(response), Some(mut replaced)) =
+            (&exchange.response, redacted.response_body.take())
+        {
+            self.replaced_body(&response.headers, &mut replaced, redacted);
+            redacted.response_body = Some(replaced);
+        }
+    }
+
     /// Replaces secrets in bodies. Nothing of a body that is replaced stays in the observation.
     fn bodies(&self, observation: &mut Observation, redacted: &mut Redacted) {
         let Observation { exchange, contents, .. } = observation;
+        self.replaced_bodies(exchange, redacted);
         if let Some(request) = exchange.request.as_mut().filter(|it| !it.body.bytes.is_empty()) {
             let content = contents.request(request);
             redacted.request_body = self.body(&request.headers, &request.body, content, redacted);

@@ -13,6 +13,8 @@ pub const REDACTED: &str = "REDACTED";
 const HASH_PREFIX: &str = "hmac-sha256:";
 /// Bytes of the hash that are shown, as twice as many hexadecimal digits.
 const SHOWN_BYTES: usize = 8;
+/// Length of a hash as it is shown.
+const HASH_LENGTH: usize = HASH_PREFIX.len() + 2 * SHOWN_BYTES;
 /// A shorter key could be found by trying (RFC 2104, section 3, wants the length of the hash).
 const KEY_BYTES: usize = 16;
 
@@ -20,6 +22,8 @@ const KEY_BYTES: usize = 16;
 #[derive(Clone, Default)]
 pub struct Replacement {
     keyed: Option<Hmac<Sha256>>,
+    /// What reads like a replacement is one.
+    is_again: bool,
 }
 
 /// A key for hashes is too short.
@@ -44,7 +48,26 @@ impl Replacement {
     /// The key is shorter than 16 bytes.
     pub fn keyed(key: &[u8]) -> Result<Self, ShortKey> {
         let keyed = Hmac::new_from_slice(key).ok().filter(|_| key.len() >= KEY_BYTES);
-        keyed.map(|keyed| Self { keyed: Some(keyed) }).ok_or(ShortKey(key.len()))
+        keyed.map(|keyed| Self { keyed: Some(keyed), is_again: false }).ok_or(ShortKey(key.len()))
+    }
+
+    /// The same for texts in which values may have been replaced before.
+    pub(super) fn again(self) -> Self {
+        Self { is_again: true, ..self }
+    }
+
+    /// Whether a value stays as it is, because it was replaced before.
+    pub(super) fn keeps(&self, value: &[u8]) -> bool {
+        self.is_again && (value == REDACTED.as_bytes() || is_hash(value))
+    }
+
+    /// Whether a text ends with such a value.
+    pub(super) fn keeps_end_of(&self, text: &[u8]) -> bool {
+        let ends_so = |length: usize| {
+            let end = text.len().checked_sub(length).and_then(|start| text.get(start..));
+            end.is_some_and(|end| self.keeps(end))
+        };
+        ends_so(REDACTED.len()) || ends_so(HASH_LENGTH)
     }
 
     /// What stands in the place of `secret`. Consists of letters, digits, `-` and `:` only.
@@ -58,6 +81,12 @@ impl Replacement {
         }
         shown.into_bytes().into()
     }
+}
+
+fn is_hash(value: &[u8]) -> bool {
+    let digits = value.strip_prefix(HASH_PREFIX.as_bytes());
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    digits.is_some_and(|it| it.len() == 2 * SHOWN_BYTES && it.iter().all(is_digit))
 }
 
 /// The key is never shown.

@@ -28,7 +28,7 @@ fn posted(yaml: &str, fields: &[(&str, &str)], body: Body) -> Observation {
 fn altered(observation: &Observation) -> &AlteredContent {
     let redacted = observation.redacted.as_ref().unwrap();
     match &redacted.request_body.as_ref().unwrap().instead {
-        Instead::Altered(altered) => altered,
+        Instead::Altered(altered) | Instead::Recorded(altered) => altered,
         Instead::Withheld => panic!("withheld"),
     }
 }
