@@ -41,7 +41,8 @@ fn captures(corpus: &Path) -> Vec<PathBuf> {
 /// The records of `gatetap read FILE`, one a line.
 fn read(file: &Path) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_gatetap"))
-        .args(["read", "--sink", "stdout"])
+        // What the truth files tell is told as it was seen.
+        .args(["read", "--no-redact", "--sink", "stdout"])
         .arg(file)
         .output()
         .unwrap();
@@ -126,7 +127,7 @@ fn a_file_gives_the_same_bytes_each_time_and_from_standard_input() {
 
 fn read_from_pipe(bytes: &[u8]) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_gatetap"))
-        .args(["read", "-"])
+        .args(["read", "--no-redact", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

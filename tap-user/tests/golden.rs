@@ -570,7 +570,11 @@ fn bodies_that_are_not_what_they_were() {
         format.write(&login, &mut out);
         assert!(!String::from_utf8_lossy(&out).contains("hunter2"), "{format}");
     }
-    let written = |format: Format| parsed(format, &login);
+    let written = |format: Format| {
+        let mut out = Vec::new();
+        format.write(&login, &mut out);
+        serde_json::from_slice::<Value>(&out).unwrap()
+    };
     let native = written(Format::Native);
     let expected = json!({"withheld": 1, "query:token": 1, "json:$.password": 1});
     assert_eq!(native["redacted"], expected);
@@ -748,7 +752,10 @@ fn every_key_is_documented() {
         include_str!("golden/runscope_binary.json"),
         include_str!("golden/traceable.json"),
     ] {
-        let record: Value = serde_json::from_str(golden).unwrap();
+        let mut record: Value = serde_json::from_str(golden).unwrap();
+        // Its keys are rules, which docs/settings.md tells.
+        record.as_object_mut().unwrap().remove("redacted");
+        record.get_mut("tap").and_then(Value::as_object_mut).map(|tap| tap.remove("redacted"));
         for key in keys(&record) {
             // As a key of its own (`key`), at the end of a path (`a.key`) or within one (`key.b`).
             let shown = [format!("{key}`"), format!("`{key}.")];

@@ -54,6 +54,16 @@ SIGINT and SIGTERM end it: what was seen is delivered, then totals go to standar
 A file gives the same records each time it is read. Several files are read as one, in the order
 given. A sink that is slower than the files makes them wait.")]
     Read(ReadArguments),
+    /// Show what waits in spools
+    #[command(after_help = "Examples:
+  gatetap spool /var/spool/gatetap/collector
+  gatetap spool --config /etc/gatetap.yaml
+  gatetap spool --json --config /etc/gatetap.yaml | jq '.[].records'
+
+Only looks: nothing is changed, and gatetap may run meanwhile. RECORDS wait to be delivered; those
+delivered in the last fifth of a second may be among them. The exit code is 0 if every spool could
+be read.")]
+    Spool(SpoolArguments),
     /// Deliver recorded native records again, in any format
     #[command(after_help = "Examples:
   gatetap send --sink tcp:collector.example:9563 records.ndjson
@@ -65,16 +75,6 @@ do not tell everything. Ids and times stay, so receivers can drop doubles. Filte
 apply as in run. What is redacted in the file stays so. A line that is no such record is told with its
 number, the others are sent; then the exit code is 1.")]
     Send(SendArguments),
-    /// Show what waits in spools
-    #[command(after_help = "Examples:
-  gatetap spool /var/spool/gatetap/collector
-  gatetap spool --config /etc/gatetap.yaml
-  gatetap spool --json --config /etc/gatetap.yaml | jq '.[].records'
-
-Only looks: nothing is changed, and gatetap may run meanwhile. RECORDS wait to be delivered; those
-delivered in the last fifth of a second may be among them. The exit code is 0 if every spool could
-be read.")]
-    Spool(SpoolArguments),
     /// Check settings, show their schema or their defaults
     #[command(subcommand)]
     Config(ConfigCommand),

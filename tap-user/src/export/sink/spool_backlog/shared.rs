@@ -118,6 +118,14 @@ impl State {
         bytes
     }
 
+    /// Bytes of records that are in memory only.
+    pub(super) fn unplaced_bytes(&self) -> u64 {
+        let ready = self.ready.iter().filter(|ready| ready.place.is_none());
+        let taken = self.taken.iter().filter(|taken| taken.place.is_none());
+        ready.map(|ready| ready.record.length()).sum::<u64>()
+            + taken.map(|taken| taken.bytes).sum::<u64>()
+    }
+
     /// Whether all that became ready is done with.
     pub(super) fn is_idle(&self) -> bool {
         self.ready.is_empty() && self.taken.is_empty()

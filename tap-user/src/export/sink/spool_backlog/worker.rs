@@ -242,16 +242,18 @@ impl<F: FileSystem> Worker<F> {
         }
     }
 
-    /// While the disk takes nothing, records are delivered from memory: few at once, so that the
-    /// others get to the disk when it takes them again.
+    /// While the disk takes nothing, records are delivered from memory: few at once, those included
+    /// that the driver has taken already, so that the others get to the disk when it takes them again.
     fn pass_on_unwritten(&mut self) {
         let mut state = self.shared.state();
         if self.resume.is_none() || !self.spool.is_read() || !state.ready.is_empty() {
             return;
         }
-        while state.ready_bytes < PASSED_ON_BYTES
+        let mut bytes = state.unplaced_bytes();
+        while bytes < PASSED_ON_BYTES
             && let Some(record) = self.unwritten.pop_front()
         {
+            bytes = bytes.saturating_add(record.length());
             state.push(record, None);
         }
         drop(state);
