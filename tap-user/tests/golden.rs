@@ -20,7 +20,8 @@ use support::{
 fn record(format: Format, observation: &Observation) -> Vec<u8> {
     let mut out = b"before".to_vec();
     let mut redacted = observation.clone();
-    Redaction::default().redact(&mut redacted);
+    // What a test has redacted by rules of its own is not counted twice.
+    Redaction::default().again().redact(&mut redacted);
     format.write(&redacted, &mut out);
     assert_same_when_sent_again(&redacted, format, &out);
     out.strip_prefix(b"before").expect("records are appended").to_vec()
@@ -728,7 +729,7 @@ fn keys(record: &Value) -> Vec<&String> {
         Value::Object(members) => members
             .iter()
             .flat_map(|(key, value)| match key.as_str() {
-                "headers" | "querystring" | "form" => vec![key],
+                "headers" | "querystring" | "form" | "redacted" => vec![key],
                 _ => [vec![key], keys(value)].concat(),
             })
             .collect(),

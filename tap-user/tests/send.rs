@@ -160,18 +160,14 @@ redaction:
 fn records_of_captures_are_the_same_when_they_are_sent_again() {
     let Some(corpus) = corpus() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let strict = folder.path().join("strict.yaml");
-    std::fs::write(&strict, STRICT).unwrap();
     let key = folder.path().join("key");
     std::fs::write(&key, "0123456789abcdef0123456789abcdef").unwrap();
     let hashed = folder.path().join("hashed.yaml");
     let hashes = format!("  hash: {{key_file: {}}}\n", key.display());
     std::fs::write(&hashed, format!("{STRICT}{hashes}")).unwrap();
-    let cap = "--body-cap=64KiB".to_owned();
     for (name, options) in [
         ("standard", vec![]),
         ("open", vec!["--no-redact".to_owned()]),
-        ("strict", vec![format!("--config={}", strict.display())]),
         ("hashed", vec![format!("--config={}", hashed.display())]),
         ("cut", vec!["--body-cap=100".to_owned(), format!("--config={}", hashed.display())]),
     ] {
@@ -179,8 +175,7 @@ fn records_of_captures_are_the_same_when_they_are_sent_again() {
         for folder in [&live, &sent] {
             std::fs::create_dir(folder).unwrap();
         }
-        let mut read: Vec<String> = vec!["read".into(), cap.clone()];
-        read.retain(|argument| name != "cut" || *argument != cap);
+        let mut read = vec!["read".to_owned()];
         read.extend(options.clone().into_iter().chain(sinks(&live)));
         let files = std::fs::read_dir(corpus.join("pcap")).unwrap();
         read.extend(files.map(|file| file.unwrap().path().display().to_string()));

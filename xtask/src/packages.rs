@@ -92,6 +92,12 @@ pub(crate) static TEST_PROGRAMS: &[Package] = &[
         program: Some("/usr/bin/openssl"),
     },
     Package {
+        name: "libnginx-mod-http-lua",
+        reason: "computes inside of nginx what gatetap records from outside",
+        program: None,
+    },
+    Package { name: "lua-cjson", reason: "the JSON of that program", program: None },
+    Package {
         name: "libpcap0.8",
         reason: "compiles the expressions of --filter; the tests try them",
         program: None,

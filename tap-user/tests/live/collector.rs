@@ -60,24 +60,33 @@ impl Collector {
 
     /// Waits until records of all these requests are here; all that came so far.
     pub(crate) fn wait_for(&self, ids: &[String]) -> BTreeSet<String> {
-        let have_all = || {
-            let here = self.state.ids.lock().unwrap();
-            ids.iter().all(|id| here.contains(id))
-        };
-        wait_until(PATIENCE, have_all);
+        wait_until(PATIENCE, || self.has_all(ids));
         self.state.ids.lock().unwrap().clone()
+    }
+
+    /// Whether records of all these requests are here.
+    pub(crate) fn has_all(&self, ids: &[String]) -> bool {
+        let here = self.state.ids.lock().unwrap();
+        ids.iter().all(|id| here.contains(id))
     }
 
     /// Closes the listener and all connections; all that came.
     pub(crate) fn close(mut self) -> BTreeSet<String> {
-        self.end();
+        self.end(Shutdown::Both);
         std::mem::take(&mut *self.state.ids.lock().unwrap())
     }
 
-    fn end(&mut self) {
+    /// The same in good order: says on each connection that it ends, and reads on until the tap has
+    /// ended it too, so that nothing that was acknowledged stays unread.
+    pub(crate) fn leave(mut self) -> BTreeSet<String> {
+        self.end(Shutdown::Write);
+        std::mem::take(&mut *self.state.ids.lock().unwrap())
+    }
+
+    fn end(&mut self, how: Shutdown) {
         self.state.closing.store(true, Ordering::SeqCst);
         for connection in self.state.connections.lock().unwrap().drain(..) {
-            let _ = connection.shutdown(Shutdown::Both);
+            let _ = connection.shutdown(how);
         }
         if let Some(acceptor) = self.acceptor.take() {
             // Wakes the acceptor, which then drops its listener.
@@ -89,7 +98,7 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        self.end();
+        self.end(Shutdown::Both);
     }
 }
 

@@ -114,6 +114,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_replaced_before_is_kept_only_where_that_may_be() {
+        let key = b"0123456789abcdef";
+        for first in [Replacement::word(), Replacement::keyed(key).unwrap()] {
+            let replaced = first.of(b"secret");
+            for again in [Replacement::word(), Replacement::keyed(key).unwrap()] {
+                assert!(!again.keeps(&replaced));
+                assert!(again.clone().again().keeps(&replaced));
+                assert!(again.clone().again().keeps_end_of(&[b"a=", &*replaced].concat()));
+                for secret in
+                    [&b"secret"[..], b"", b"hmac-sha256:", b"hmac-sha256:0123456789ABCDEF"]
+                {
+                    assert!(!again.clone().again().keeps(secret));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_key_is_long_and_never_shown() {
         let error = Replacement::keyed(b"hunter2").unwrap_err().to_string();
         assert!(error.contains("16") && !error.contains("hunter2"), "{error}");
