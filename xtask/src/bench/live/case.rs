@@ -104,12 +104,14 @@ impl Bench<'_> {
     }
 
     fn tap(&self, case: Case, load: &Load) -> Result<Option<Tap>> {
-        let pid = match case {
+        let who = match case {
             Case::Alone | Case::Logger => return Ok(None),
-            Case::OtherSelected => self.site.bystander.master_pid(),
-            Case::Watched => self.site.plain.nginx.master_pid(),
+            Case::OtherSelected => {
+                (self.site.bystander.nginx.master_pid(), self.site.bystander.port)
+            }
+            Case::Watched => (self.site.plain.nginx.master_pid(), self.site.plain.port),
         };
-        Tap::start(self.gatetap, pid, self.receiver.port, load, self.folder).map(Some)
+        Tap::start(self.gatetap, who, self.receiver.port, load, self.folder).map(Some)
     }
 }
 

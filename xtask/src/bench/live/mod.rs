@@ -101,11 +101,22 @@ fn measure(bench: &Bench<'_>, load: &'static Load, runs: u8) -> Result<LoadResul
     Ok(LoadResult { load, outcomes, with_statistics })
 }
 
-/// Thousands of connections need as many descriptors, here and in the children.
+/// Descriptors that the bench and each of its children need: thousands of connections.
+const FILES: u64 = 8_192;
+
+/// Takes as many descriptors as are allowed, for the children too.
 fn raise_file_limit() -> Result<()> {
-    let limit = libc::rlimit { rlim_cur: 65_536, rlim_max: 65_536 };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is valid for writing for the length of the call.
+    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    limit.rlim_cur = limit.rlim_max;
     // SAFETY: the structure is valid for reading for the length of the call.
     let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-    ensure!(set == 0, "limit of open files: {}", std::io::Error::last_os_error());
+    ensure!(got == 0 && set == 0, "limit of open files: {}", std::io::Error::last_os_error());
+    let allowed = limit.rlim_max;
+    ensure!(
+        allowed >= FILES,
+        "{allowed} open files are allowed, {FILES} are needed: raise `ulimit -Hn`"
+    );
     Ok(())
 }

@@ -32,7 +32,7 @@ pub(super) struct Site {
     pub(super) plain: Gateway,
     pub(super) logging: Gateway,
     /// Is watched in the case in which the gateway is not.
-    pub(super) bystander: Nginx,
+    pub(super) bystander: Gateway,
     _upstream: Nginx,
     _logger: TempDir,
 }
@@ -49,7 +49,7 @@ impl Site {
         Ok(Self {
             plain: Gateway::start(upstream_port, "", String::new())?,
             logging: Gateway::start(upstream_port, LUA_MODULES, logging(logger.path()))?,
-            bystander: Nginx::start(NginxConfig::default())?,
+            bystander: Gateway::start(upstream_port, "", String::new())?,
             _upstream: upstream,
             _logger: logger,
         })
@@ -61,7 +61,7 @@ impl Gateway {
         let (port, status_port) = (free_port()?, free_port()?);
         let nginx = Nginx::start(NginxConfig {
             workers: GATEWAY_WORKERS,
-            main: format!("worker_rlimit_nofile 65536;\n{main}"),
+            main: main.to_owned(),
             http: gateway(port, status_port, upstream_port, &http),
         })?;
         Ok(Self { nginx, port, status_port })
@@ -90,7 +90,7 @@ fn requests_in(answer: &str) -> Option<u64> {
 fn start_upstream(port: u16) -> Result<Nginx> {
     let upstream = Nginx::start(NginxConfig {
         workers: 1,
-        main: "worker_rlimit_nofile 65536;".into(),
+        main: String::new(),
         http: format!(
             "access_log off; types {{ }} default_type application/json; keepalive_requests 1000000;
              client_body_buffer_size 1m; client_max_body_size 0;

@@ -37,20 +37,30 @@ pub(super) struct TapUsage {
 }
 
 impl Tap {
-    /// Watches the process `pid` and what it forks, and sends records to `collector_port`.
+    /// Watches what the process `pid` and those it forks do for clients of `port`, and sends records to
+    /// `collector_port`.
     ///
     /// # Errors
     /// When it ends or takes too long before it is attached.
     pub(super) fn start(
         gatetap: &Path,
-        pid: u32,
+        (pid, port): (u32, u16),
         collector_port: u16,
         load: &Load,
         folder: &Path,
     ) -> Result<Self> {
         let (messages, totals) = (folder.join("gatetap.log"), folder.join("totals.json"));
         let mut command = Command::new(gatetap);
-        command.args(["run", "--pid", &pid.to_string()]).args(load.tap);
+        command.args([
+            "run",
+            "--admin",
+            "off",
+            "--pid",
+            &pid.to_string(),
+            "--port",
+            &port.to_string(),
+        ]);
+        command.args(load.tap);
         command.args(["--sink", &format!("tcp:127.0.0.1:{collector_port},format=kong")]);
         command.arg("--totals-file").arg(&totals);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&messages)?);
