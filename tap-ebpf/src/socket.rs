@@ -175,6 +175,10 @@ fn join(
     let unwanted = role == ROLE_ACCEPTED && only_ports && PORTS.get_ptr(u32::from(port)).is_none();
 
     let state = create(socket, role, if unwanted { verdict::IGNORE } else { verdict::COPY })?;
+    if unwanted {
+        // Nobody was told that it opened.
+        state.flags |= event_flag::CLOSE_TOLD;
+    }
     let (received, sent) = if is_receive { (moved, 0) } else { (0, moved) };
     state.received.sequence = sequences.received.wrapping_sub(received);
     state.sent.sequence = sequences.sent.wrapping_sub(sent);
