@@ -62,9 +62,7 @@ impl Form {
             bytes: buffer.record(|out| self.write(observation, out)),
         }
     }
-}
 
-impl Form {
     fn write(self, observation: &Observation, out: &mut Vec<u8>) {
         match self.bodies {
             Bodies::Shown => self.format.write(observation, out),

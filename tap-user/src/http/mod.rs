@@ -39,6 +39,7 @@ mod socks;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub(crate) mod urlencoded;
 
 pub use anomaly::{Anomalies, Anomaly};
 pub use exchange::*;

@@ -12,9 +12,9 @@ use gatetap::export::{Exporter, SinkSettings, SinkTotals};
 use gatetap::gateway::Observation;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use xtask::requirement;
 
 use crate::support::{body, kong_example};
 
@@ -23,13 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether a program is there. `GATETAP_REQUIRE_LIVE=1` makes a missing one a failure.
 pub(crate) fn has(program: &str) -> bool {
-    if Path::new(program).exists() {
-        return true;
-    }
-    let required = std::env::var("GATETAP_REQUIRE_LIVE").is_ok_and(|value| value == "1");
-    assert!(!required, "GATETAP_REQUIRE_LIVE=1, but {program} is not installed");
-    eprintln!("skipped: {program} is not installed: run `cargo xtask setup`");
-    false
+    requirement::met(requirement::program(program)).is_some()
 }
 
 pub(crate) fn start(sinks: &[String]) -> Result<Exporter, String> {

@@ -84,9 +84,22 @@ impl<'a> Family<'a> {
         self
     }
 
+    /// Each set of labels once, as the format wants it: after a change of settings the old sink of a name
+    /// counts on beside the new one until all it had is delivered.
+    fn summed(&self) -> Vec<(Vec<(&'static str, &'a str)>, u64)> {
+        let mut sums: Vec<(Vec<_>, u64)> = Vec::with_capacity(self.metrics.len());
+        for (labels, value) in &self.metrics {
+            match sums.iter_mut().find(|(known, _)| known == labels) {
+                Some((_, sum)) => *sum = sum.saturating_add(*value),
+                None => sums.push((labels.clone(), *value)),
+            }
+        }
+        sums
+    }
+
     fn encode(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let mut family = encoder.encode_descriptor(self.name, self.help, None, self.kind)?;
-        for (labels, value) in &self.metrics {
+        for (labels, value) in &self.summed() {
             let metric = family.encode_family(labels)?;
             match self.kind {
                 MetricType::Gauge => ConstGauge::new(*value).encode(metric)?,
@@ -298,12 +311,18 @@ fn counts(map: &BTreeMap<&'static str, u64>) -> Vec<(&'static str, u64)> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn sinks_of_one_name_are_one_metric() {
+        let sink = |given| Sink { name: "collector".into(), given, ..Sink::default() };
+        let text = text(&sinks(&[sink(5), sink(2)]));
+        let given: Vec<_> = text.lines().filter(|line| line.contains("_given")).collect();
+        assert_eq!(given, [r#"sink_records_given [("sink", "collector")] 7"#]);
+    }
+
     fn text(families: &[Family<'_>]) -> String {
         let lines = families.iter().flat_map(|family| {
-            family
-                .metrics
-                .iter()
-                .map(|(labels, value)| format!("{} {labels:?} {value}\n", family.name))
+            let metrics = family.summed().into_iter();
+            metrics.map(|(labels, value)| format!("{} {labels:?} {value}\n", family.name))
         });
         lines.collect()
     }

@@ -2,7 +2,7 @@
 //! once has a string, a name given several times an array of strings.
 
 use crate::export::json::{Object, Value, array};
-use crate::http::Headers;
+use crate::http::{Headers, urlencoded};
 use std::ops::Range;
 
 /// Beyond that many headers or arguments the rest is left out: the default of nginx's Lua module
@@ -121,22 +121,11 @@ impl Value for Single<'_> {
     }
 }
 
-/// Decodes `+` and percent signs; an escape that is none stays as it is.
+/// `+` and percent signs undone, in a buffer that is used again.
 fn decode<'a>(encoded: &[u8], decoded: &'a mut Vec<u8>) -> &'a [u8] {
     decoded.clear();
-    let mut rest = encoded;
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = if first == b'%' { escaped_byte(after) } else { None };
-        rest = escaped.and_then(|_| after.get(2..)).unwrap_or(after);
-        decoded.push(escaped.unwrap_or(if first == b'+' { b' ' } else { first }));
-    }
+    urlencoded::decode(encoded, decoded);
     decoded
-}
-
-/// The byte that two hexadecimal digits at the beginning of `digits` name.
-fn escaped_byte(digits: &[u8]) -> Option<u8> {
-    let digit = |place: usize| char::from(*digits.get(place)?).to_digit(16);
-    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ pub use settings::{ConditionSettings, FilterSettings, Glob, LegName, SizeRange};
 
 use super::status::Statuses;
 use crate::gateway::Observation;
-use crate::http::{Headers, Outcome, Request, Response};
+use crate::http::{Headers, Outcome, Request, Response, urlencoded};
 use crate::segment::Leg;
 use globset::GlobSet;
 use std::borrow::Cow;
@@ -231,8 +231,7 @@ fn path(target: &[u8]) -> Cow<'_, [u8]> {
 
 /// The byte that two hexadecimal digits name, unless it is a slash.
 fn escaped_byte(digits: &[u8]) -> Option<u8> {
-    let digit = |place: usize| char::from(*digits.get(place)?).to_digit(16);
-    u8::try_from(digit(0)? * 16 + digit(1)?).ok().filter(|byte| *byte != b'/')
+    urlencoded::escaped_byte(digits).filter(|byte| *byte != b'/')
 }
 
 /// Exchanges that were let through before their end: whatever is known of them then, their last record

@@ -7,6 +7,7 @@
 
 use super::edits::{Edits, Rule};
 use super::names::Names;
+use crate::http::urlencoded;
 
 /// URLs inside values of URLs are looked at down to here.
 const NESTING_LIMIT: usize = 3;
@@ -197,22 +198,11 @@ pub(super) fn find_user(text: &[u8], start: usize, end: usize, rule: &Rule, edit
     }
 }
 
-/// `+` and percent signs undone, as in urlencoded forms; an escape that is none stays.
+/// `+` and percent signs undone.
 pub(super) fn decoded(encoded: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(encoded.len());
-    let mut rest = encoded;
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = if first == b'%' { escaped_byte(after) } else { None };
-        rest = escaped.and_then(|_| after.get(2..)).unwrap_or(after);
-        decoded.push(escaped.unwrap_or(if first == b'+' { b' ' } else { first }));
-    }
+    urlencoded::decode(encoded, &mut decoded);
     decoded
-}
-
-/// The byte that two hexadecimal digits at the beginning of `digits` name.
-fn escaped_byte(digits: &[u8]) -> Option<u8> {
-    let digit = |place: usize| char::from(*digits.get(place)?).to_digit(16);
-    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
 
 #[cfg(test)]
