@@ -16,6 +16,9 @@ use xtask::rig::OwnedChild;
 
 const KUBECTL: &str = "/usr/bin/kubectl";
 const PYTHON: &str = "/usr/bin/python3";
+/// Where `cargo xtask setup` puts the validator.
+const VALIDATOR: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../.tools/python/kubernetes_validate");
 /// Version of Kubernetes whose schemas the manifests must match.
 const KUBERNETES: &str = "1.31";
 const OVERLAYS: [&str; 4] = ["base", "overlays/tcp", "overlays/runscope", "overlays/traceable"];
@@ -24,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 #[test]
 fn manifests_match_the_schemas_of_kubernetes() {
-    if met(program(KUBECTL)).is_none() || met(program(PYTHON)).is_none() {
+    if met(program(KUBECTL)).is_none() || met(program(VALIDATOR)).is_none() {
         return;
     }
     for overlay in OVERLAYS {
@@ -37,7 +40,7 @@ fn manifests_match_the_schemas_of_kubernetes() {
 /// The check above can fail.
 #[test]
 fn a_misspelt_key_does_not_match_them() {
-    if met(program(KUBECTL)).is_none() || met(program(PYTHON)).is_none() {
+    if met(program(KUBECTL)).is_none() || met(program(VALIDATOR)).is_none() {
         return;
     }
     let output = validate(&rendered("base").replace("hostPID", "hostPid"));

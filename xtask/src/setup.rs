@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use xtask::toolchain::{TOOLS_FOLDER, Toolchain};
 
 use crate::packages::{self, BPF_TOOLCHAIN, GATEWAY_PROGRAMS, Package, TEST_PROGRAMS};
-use crate::step;
+use crate::{python, step};
 
 const LINKER_VERSION: &str = "0.13.0";
 /// The LLVM of Debian's rustc-web, from the package llvm-22-dev.
@@ -20,7 +20,7 @@ const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
 /// When something is missing that this machine does not let us install; the error says what to do.
 pub(crate) fn run() -> Result<()> {
     let toolchain = bpf_toolchain();
-    let programs = test_programs();
+    let programs = test_programs().and_then(|()| python::install());
     let toolchain = toolchain?;
     programs?;
     step::announce(&format!("Ready: {toolchain}"));
