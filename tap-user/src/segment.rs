@@ -31,15 +31,31 @@ impl Time {
 /// An address as text, as `to_string` has it: each record shows some, and the formatting machinery
 /// takes longer for one than everything else for a small record's head.
 pub(crate) fn address_text(address: IpAddr) -> String {
-    let IpAddr::V4(address) = address else { return address.to_string() };
     let mut text = String::with_capacity("255.255.255.255".len());
-    for (place, octet) in address.octets().into_iter().enumerate() {
-        if place > 0 {
-            text.push('.');
-        }
-        text.push_str(itoa::Buffer::new().format(octet));
-    }
+    push_address(&mut text, address);
     text
+}
+
+/// The same behind another text.
+pub(crate) fn push_address(text: &mut String, address: IpAddr) {
+    let IpAddr::V4(address) = address else { return text.push_str(&address.to_string()) };
+    let [first, rest @ ..] = address.octets();
+    push_octet(text, first);
+    for octet in rest {
+        text.push('.');
+        push_octet(text, octet);
+    }
+}
+
+fn push_octet(text: &mut String, octet: u8) {
+    let mut push = |digit: u8| text.push(char::from(b'0' | digit));
+    if octet >= 100 {
+        push(octet / 100);
+    }
+    if octet >= 10 {
+        push(octet / 10 % 10);
+    }
+    push(octet % 10);
 }
 
 /// Which of its two sides of a gateway a connection belongs to.

@@ -5,11 +5,11 @@
 use super::{Correlation, CorrelationSource, Observation};
 use crate::http::content::Contents;
 use crate::http::{Exchange, Headers, Outcome};
-use crate::segment::{Connection, Leg, Time, address_text};
+use crate::segment::{Connection, Leg, Time, push_address};
+use foldhash::fast::RandomState;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::str::FromStr;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -23,6 +23,12 @@ const HONOURED_LENGTH_LIMIT: usize = 1_024;
 /// Worker processes that are remembered under `uuid#counter`; beyond that all get new UUIDs, which
 /// are as unique as the old ones.
 const WORKER_LIMIT: usize = 4_096;
+
+/// Bytes that nearly all ids of records fit in.
+const RECORD_ID_ROOM: usize = 48;
+
+/// Bytes that nearly all ids of trackers fit in.
+const TRACKER_ROOM: usize = 80;
 
 /// How ids are made, by Kong's own names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -56,12 +62,12 @@ impl FromStr for Generator {
 pub struct Correlator {
     generator: Generator,
     header: String,
-    /// Marks the records of this run of the tap.
-    run: u64,
+    /// Marks the records of this run of the tap: what their ids begin with.
+    run: String,
     uuids: Uuids,
     workers: HashMap<u32, Worker>,
     /// Ids of exchanges that were exported unfinished and come again, by serial and ordinal.
-    unfinished: HashMap<(u64, u64), Correlation>,
+    unfinished: HashMap<(u64, u64), Correlation, RandomState>,
 }
 
 /// Where UUIDs come from.
@@ -95,10 +101,10 @@ impl Correlator {
         Self {
             generator,
             header,
-            run,
+            run: run_text(run),
             uuids: Uuids::Random,
             workers: HashMap::new(),
-            unfinished: HashMap::new(),
+            unfinished: HashMap::default(),
         }
     }
 
@@ -111,26 +117,34 @@ impl Correlator {
     /// From here on record ids and UUIDs derive from `run`: a capture file that is read again
     /// gives the same ones.
     pub fn derive_from(&mut self, run: Uuid) {
-        self.run = run.as_u64_pair().0;
+        self.run = run_text(run.as_u64_pair().0);
         self.uuids = Uuids::Derived(run);
     }
 
     /// Completes an exchange with its ids.
     pub fn identify(&mut self, connection: &Arc<Connection>, exchange: Exchange) -> Observation {
         let key = (connection.serial, exchange.ordinal);
-        let known = self.unfinished.remove(&key);
+        let known = if self.unfinished.is_empty() { None } else { self.unfinished.remove(&key) };
         let correlation = known.or_else(|| self.correlate(connection, &exchange));
         if let (Outcome::Ongoing, Some(correlation)) = (exchange.outcome, &correlation) {
             self.unfinished.insert(key, correlation.clone());
         }
         Observation {
-            id: format!("{:016x}-{}-{}", self.run, connection.serial, exchange.ordinal),
+            id: self.record_id(connection.serial, exchange.ordinal),
             connection: Arc::clone(connection),
             correlation,
             exchange,
             contents: Contents::default(),
             redacted: None,
         }
+    }
+
+    fn record_id(&self, serial: u64, ordinal: u64) -> String {
+        let mut id = String::with_capacity(RECORD_ID_ROOM);
+        id.push_str(&self.run);
+        push_number(&mut id, '-', serial);
+        push_number(&mut id, '-', ordinal);
+        id
     }
 
     fn correlate(&mut self, connection: &Connection, exchange: &Exchange) -> Option<Correlation> {
@@ -185,16 +199,24 @@ impl Correlator {
 /// Kong's format string is `%s-%s-%d-%s-%s-%0.3f`; an IPv6 address has no brackets there.
 fn tracker(connection: &Connection, exchange: &Exchange) -> Option<String> {
     let time = start(exchange)?;
-    let mut id = address_text(connection.server.ip());
+    let mut id = String::with_capacity(TRACKER_ROOM);
+    push_address(&mut id, connection.server.ip());
     let pid = connection.process.map_or(0, |process| process.pid_in_namespace);
     push_number(&mut id, '-', connection.server.port().into());
     push_number(&mut id, '-', pid.into());
     push_number(&mut id, '-', connection.serial);
     push_number(&mut id, '-', exchange.request_ordinal.unwrap_or(exchange.ordinal));
     push_number(&mut id, '-', time.unix_ns / 1_000_000_000);
-    // Writing to a string cannot fail.
-    let _ = write!(id, ".{:03}", time.unix_ns / 1_000_000 % 1_000);
+    id.push('.');
+    for unit_ns in [100_000_000, 10_000_000, 1_000_000] {
+        let digit = time.unix_ns / unit_ns % 10;
+        id.push(char::from(b'0' | digit as u8));
+    }
     Some(id)
+}
+
+fn run_text(run: u64) -> String {
+    format!("{run:016x}")
 }
 
 /// Without the formatting machinery: this is done for every exchange.
