@@ -9,6 +9,7 @@
 
 pub mod document;
 pub mod frame;
+mod scan;
 pub mod secret;
 pub mod segment;
 pub mod units;

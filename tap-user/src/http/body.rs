@@ -1,9 +1,9 @@
 //! Message bodies: how their end is told (RFC 9112, section 6.3), and what is kept of them.
 
-use super::ambiguity;
 use super::anomaly::Anomalies;
 use super::chunked::{ChunkStep, Chunked};
-use super::exchange::{Body, Framing, Headers, Response};
+use super::exchange::{Body, Framing};
+use super::headers::Headers;
 use super::limits::Account;
 use crate::segment::{Content, GapCause};
 
@@ -17,76 +17,58 @@ const LAST_CHUNK: &[u8; 7] = b"\r\n0\r\n\r\n";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct InvalidLength;
 
+/// What the fields of a message say about its length.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lengths {
+    pub(super) coding: Coding,
+    /// The one length that all Content-Length fields and their list elements agree on.
+    pub(super) length: Result<Option<u64>, InvalidLength>,
+}
+
+/// The last transfer coding. If it is chunked, it overrides any Content-Length.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Coding {
+    Absent,
+    Chunked,
+    Other,
+}
+
 /// Framing of a request's body.
-pub(super) fn request_framing(headers: &Headers) -> Result<Framing, InvalidLength> {
-    match transfer_coding(headers) {
+pub(super) fn request_framing(lengths: Lengths) -> Result<Framing, InvalidLength> {
+    match lengths.coding {
         Coding::Chunked => Ok(Framing::Chunked),
         // The length cannot be known; servers answer 400 or 501 and close.
         Coding::Other => Err(InvalidLength),
-        Coding::Absent => {
-            Ok(content_length(headers)?.map_or(Framing::None, Framing::ContentLength))
-        }
+        Coding::Absent => Ok(lengths.length?.map_or(Framing::None, Framing::ContentLength)),
     }
 }
 
 /// Framing of a response's body; `to_head` says whether it answers a HEAD request. A successful
 /// answer to CONNECT and 101 are for the caller to know.
 pub(super) fn response_framing(
-    response: &Response,
+    status: u16,
+    lengths: Lengths,
     to_head: bool,
 ) -> Result<Framing, InvalidLength> {
-    if to_head || matches!(response.status, 100..=199 | 204 | 304) {
+    if to_head || matches!(status, 100..=199 | 204 | 304) {
         return Ok(Framing::None);
     }
-    match transfer_coding(&response.headers) {
+    match lengths.coding {
         Coding::Chunked => Ok(Framing::Chunked),
         Coding::Other => Ok(Framing::UntilClose),
-        Coding::Absent => {
-            let length = content_length(&response.headers)?;
-            Ok(length.map_or(Framing::UntilClose, Framing::ContentLength))
-        }
+        Coding::Absent => Ok(lengths.length?.map_or(Framing::UntilClose, Framing::ContentLength)),
     }
 }
 
-enum Coding {
-    Absent,
-    Chunked,
-    Other,
-}
-
-/// Whether the last transfer coding is chunked: it overrides any Content-Length.
-fn transfer_coding(headers: &Headers) -> Coding {
-    let codings = values(headers, b"transfer-encoding");
-    match codings.flat_map(|value| value.split(|&byte| byte == b',')).last() {
-        None => Coding::Absent,
-        Some(last) if last.trim_ascii().eq_ignore_ascii_case(b"chunked") => Coding::Chunked,
-        Some(_) => Coding::Other,
-    }
-}
-
-/// The one length that all Content-Length fields and their list elements agree on.
-fn content_length(headers: &Headers) -> Result<Option<u64>, InvalidLength> {
-    let mut length = None;
-    let lengths = values(headers, b"content-length");
-    for element in lengths.flat_map(|value| value.split(|&byte| byte == b',')) {
-        let element = decimal(element.trim_ascii()).ok_or(InvalidLength)?;
-        if length.is_some_and(|length| length != element) {
-            return Err(InvalidLength);
-        }
-        length = Some(element);
-    }
-    Ok(length)
-}
-
-fn values<'a>(headers: &'a Headers, name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
-    headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-}
-
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if !digits.iter().all(u8::is_ascii_digit) {
+/// A number of digits alone.
+pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
 }
 
 /// A stretch of a body as it came over the connection.
@@ -340,8 +322,5 @@ fn trailers(section: &mut Vec<u8>, maximum: usize) -> Option<(Headers, Anomalies
     if section == b"\r\n" {
         return Some((Headers::default(), Anomalies::NONE));
     }
-    let mut anomalies = ambiguity::of_bytes(section);
-    let (trailers, odd_lines) = super::head::headers(std::mem::take(section), 0, maximum)?;
-    anomalies.extend(odd_lines);
-    Some((trailers, anomalies))
+    super::head::headers(std::mem::take(section), 0, None, maximum)
 }

@@ -95,8 +95,19 @@ pub(super) fn skip_line_ends(bytes: &[u8]) -> &[u8] {
 
 /// Whether a byte may stand in a token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKENS[usize::from(byte)]
 }
+
+/// By a table, because each byte of each field name is asked for.
+static TOKENS: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0_u8);
+    while byte < 0x7f {
+        byte += 1;
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+    }
+    table
+};
 
 fn first_match(signatures: &[(Match, Protocol)]) -> Option<Protocol> {
     if let Some((_, protocol)) = signatures.iter().find(|(found, _)| *found == Match::Yes) {

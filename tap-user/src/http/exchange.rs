@@ -1,10 +1,10 @@
 //! What the parser yields: a request with its response, or the reason why one of them is absent.
 
 use super::anomaly::Anomalies;
+use super::headers::Headers;
 use crate::segment::{Abandonment, Close, GapCause, Time};
 use serde::Deserialize;
 use std::net::SocketAddr;
-use std::ops::Range;
 
 /// HTTP version of a message head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -25,72 +25,6 @@ impl Version {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
         }
-    }
-}
-
-/// Field lines in wire order: one buffer and the places of names and values in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Headers {
-    raw: Box<[u8]>,
-    fields: Vec<(Range<u32>, Range<u32>)>,
-}
-
-impl Headers {
-    /// Fields of `raw` at the given places (name, value).
-    #[must_use]
-    pub fn new(raw: Box<[u8]>, fields: Vec<(Range<u32>, Range<u32>)>) -> Self {
-        Self { raw, fields }
-    }
-
-    fn bytes(&self, range: &Range<u32>) -> &[u8] {
-        self.raw.get(range.start as usize..range.end as usize).unwrap_or_default()
-    }
-
-    /// Names and values as on the wire (names keep their case), in wire order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|(name, value)| (self.bytes(name), self.bytes(value)))
-    }
-
-    /// Value of the first field of that name; names compare without regard to ASCII case.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
-    }
-
-    /// Number of field lines.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.fields.len()
-    }
-
-    /// The same fields with other values at the given places (number of the field, value).
-    #[must_use]
-    pub fn with_values(&self, values: &[(usize, Vec<u8>)]) -> Self {
-        let fields = self.iter().enumerate().map(|(number, (name, value))| {
-            let other = values.iter().find(|(place, _)| *place == number);
-            (name, other.map_or(value, |(_, value)| value.as_slice()))
-        });
-        fields.collect()
-    }
-
-    /// Whether there is no field line.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
-    }
-}
-
-/// Fields from names and values.
-impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers {
-    fn from_iter<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(fields: I) -> Self {
-        let mut raw = Vec::new();
-        let mut push = |bytes: &[u8]| {
-            let start = u32::try_from(raw.len()).unwrap_or(u32::MAX);
-            raw.extend_from_slice(bytes);
-            start..u32::try_from(raw.len()).unwrap_or(u32::MAX)
-        };
-        let fields = fields.into_iter().map(|(name, value)| (push(name), push(value))).collect();
-        Self { raw: raw.into(), fields }
     }
 }
 

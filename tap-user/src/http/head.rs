@@ -6,14 +6,17 @@
 
 use super::ambiguity;
 use super::anomaly::{Anomalies, Anomaly};
+use super::body::Lengths;
 use super::detect::is_token;
-use super::exchange::{Body, Headers, Request, Response, Version};
+use super::exchange::{Body, Request, Response, Version};
+use super::headers::{Field, Headers};
 use crate::segment::Time;
+use memchr::{memchr, memrchr};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Field lines that the fast parser is given room for; longer heads take the tolerant one.
-const FAST_FIELDS: usize = 64;
+/// Field lines that there is room for at first: most heads have no more.
+const USUAL_FIELDS: usize = 16;
 
 /// Finds the empty line that ends a head or a trailer section; resumable at any byte, so that
 /// each byte is looked at once however it arrives.
@@ -45,7 +48,7 @@ impl EmptyLine {
                 }
                 _ => {
                     let rest = bytes.get(place..).unwrap_or_default();
-                    let Some(feed) = rest.iter().position(|&byte| byte == b'\n') else {
+                    let Some(feed) = memchr(b'\n', rest) else {
                         *self = Self::InLine;
                         return None;
                     };
@@ -74,21 +77,25 @@ pub(super) struct RawHead<'a> {
     pub(super) at_boundary: bool,
     /// Empty lines preceded it.
     pub(super) behind_empty_lines: bool,
+    /// Its lines, if they have been read.
+    pub(super) plain: Option<PlainHead>,
 }
 
 impl RawHead<'_> {
     /// Reads a request; its body is still empty. `None` if it is none, or has too many fields.
-    pub(super) fn request(self, fields: usize) -> Option<Request> {
+    pub(super) fn request(self, fields: usize) -> Option<(Request, Lengths)> {
         let (line, line_length) = start_line(&self.bytes)?;
         let line = request_line(line)?;
         let (method, target, version) = (line.method, line.target, line.version);
         let mut anomalies = self.anomalies(line_length);
         let head_length = self.bytes.len() as u64;
-        let (headers, odd_lines) = headers(self.bytes.into_owned(), line_length, fields)?;
+        let (headers, odd_lines) =
+            headers(self.bytes.into_owned(), line_length, self.plain, fields)?;
         anomalies.extend(odd_lines);
-        anomalies.extend(ambiguity::of_request_fields(&headers, version));
+        let (odd_fields, lengths) = ambiguity::of_request_fields(&headers, version);
+        anomalies.extend(odd_fields);
         anomalies.note(Anomaly::UnknownVersion, line.is_unknown_version);
-        Some(Request {
+        let request = Request {
             method,
             target,
             version,
@@ -99,20 +106,23 @@ impl RawHead<'_> {
             headers,
             body: Body::default(),
             anomalies,
-        })
+        };
+        Some((request, lengths))
     }
 
     /// Reads a response; its body is still empty. `None` if it is none, or has too many fields.
-    pub(super) fn response(self, fields: usize) -> Option<Response> {
+    pub(super) fn response(self, fields: usize) -> Option<(Response, Lengths)> {
         let (line, line_length) = start_line(&self.bytes)?;
         let StatusLine { version, is_unknown_version, status, reason } = status_line(line)?;
         let mut anomalies = self.anomalies(line_length);
         let head_length = self.bytes.len() as u64;
-        let (headers, odd_lines) = headers(self.bytes.into_owned(), line_length, fields)?;
+        let (headers, odd_lines) =
+            headers(self.bytes.into_owned(), line_length, self.plain, fields)?;
         anomalies.extend(odd_lines);
-        anomalies.extend(ambiguity::of_response_fields(&headers, version));
+        let (odd_fields, lengths) = ambiguity::of_response_fields(&headers, version);
+        anomalies.extend(odd_fields);
         anomalies.note(Anomaly::UnknownVersion, is_unknown_version);
-        Some(Response {
+        let response = Response {
             status,
             reason,
             version,
@@ -123,16 +133,16 @@ impl RawHead<'_> {
             headers,
             body: Body::default(),
             anomalies,
-        })
+        };
+        Some((response, lengths))
     }
 }
 
 impl RawHead<'_> {
-    /// Of line ends and the start line; `line_length` is the latter's.
+    /// Of the start line, which has that length.
     fn anomalies(&self, line_length: usize) -> Anomalies {
-        let mut anomalies = ambiguity::of_bytes(&self.bytes);
         let line = self.bytes.get(..line_length).unwrap_or_default();
-        anomalies.extend(ambiguity::of_start_line(line));
+        let mut anomalies = ambiguity::of_start_line(line);
         anomalies.note(Anomaly::LeadingEmptyLine, self.behind_empty_lines);
         anomalies
     }
@@ -140,7 +150,7 @@ impl RawHead<'_> {
 
 /// The first line without its end, and its length with it.
 fn start_line(head: &[u8]) -> Option<(&[u8], usize)> {
-    let feed = head.iter().position(|&byte| byte == b'\n')?;
+    let feed = memchr(b'\n', head)?;
     Some((head.get(..feed)?.trim_ascii_end(), feed + 1))
 }
 
@@ -153,9 +163,9 @@ struct RequestLine {
 
 /// `method SP target SP version`; runs of spaces and spaces inside the target are let through.
 fn request_line(line: &[u8]) -> Option<RequestLine> {
-    let end = line.iter().position(|&byte| byte == b' ')?;
+    let end = memchr(b' ', line)?;
     let (method, rest) = line.split_at_checked(end)?;
-    let start = rest.iter().rposition(|&byte| byte == b' ')?;
+    let start = memrchr(b' ', rest)?;
     let (target, last) = rest.split_at_checked(start)?;
     let target = target.trim_ascii();
     if method.is_empty() || !method.iter().copied().all(is_token) || target.is_empty() {
@@ -163,7 +173,7 @@ fn request_line(line: &[u8]) -> Option<RequestLine> {
     }
     let (version, is_unknown_version) = version(last.trim_ascii_start())?;
     Some(RequestLine {
-        method: String::from_utf8_lossy(method).into_owned(),
+        method: str::from_utf8(method).ok()?.to_owned(),
         target: target.to_vec(),
         version,
         is_unknown_version,
@@ -204,50 +214,77 @@ fn version(bytes: &[u8]) -> Option<(Version, bool)> {
     }
 }
 
-/// Reads the field lines of `raw` from `start` on, up to an empty line or the end. `None` if
-/// there are more than `maximum`. Well-formed lines have no anomalies.
+/// Reads the field lines of `raw` from `start` on, up to an empty line or the end; those of `known`
+/// have been read already. `None` if there are more than `maximum`. Says what is odd about the lines
+/// and about all bytes of `raw`.
 pub(super) fn headers(
     mut raw: Vec<u8>,
     start: usize,
+    known: Option<PlainHead>,
     maximum: usize,
 ) -> Option<(Headers, Anomalies)> {
-    let (fields, anomalies) = match fast_fields(raw.get(start..)?, start) {
-        Some(fields) => (fields, Anomalies::NONE),
-        None => tolerant_fields(&mut raw, start),
+    let plain = known.or_else(|| plain_lines(&raw, start));
+    let (fields, anomalies) = match plain.filter(|plain| plain.length == raw.len()) {
+        Some(plain) => (plain.fields, Anomalies::NONE),
+        None => {
+            let odd_bytes = ambiguity::of_bytes(&raw);
+            let (fields, mut anomalies) = tolerant_fields(&mut raw, start);
+            anomalies.extend(odd_bytes);
+            (fields, anomalies)
+        }
     };
     let headers = (fields.len() <= maximum).then(|| Headers::new(raw.into_boxed_slice(), fields));
     headers.map(|headers| (headers, anomalies))
 }
 
-/// Places of a name and its value.
-type Field = (Range<u32>, Range<u32>);
+/// A head about whose lines nothing is odd.
+#[derive(Debug)]
+pub(super) struct PlainHead {
+    fields: Vec<Field>,
+    /// Bytes up to and with the empty line.
+    pub(super) length: usize,
+}
 
-/// Well-formed field lines, by `httparse`; `None` for all others.
-fn fast_fields(lines: &[u8], start: usize) -> Option<Vec<Field>> {
-    let mut room = [httparse::EMPTY_HEADER; FAST_FIELDS];
-    let httparse::Status::Complete((length, fields)) =
-        httparse::parse_headers(lines, &mut room).ok()?
-    else {
-        return None;
-    };
-    if length != lines.len() {
-        return None;
+impl PlainHead {
+    /// Reads a head in one go, if its end is among `bytes` and all lines are as the standard wants
+    /// them; `None` for all others.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        plain_lines(bytes, memchr(b'\n', bytes)? + 1)
     }
-    // The parser borrows from `lines`, so the distance of the pointers is the place.
-    let place = |part: &[u8]| {
-        let from = (part.as_ptr() as usize).checked_sub(lines.as_ptr() as usize)?;
-        range(start.checked_add(from)?, part.len())
-    };
-    let mut places = Vec::with_capacity(fields.len());
-    for field in fields.iter() {
-        let value = if field.value.is_empty() { 0..0 } else { place(field.value)? };
-        places.push((place(field.name.as_bytes())?, value));
+}
+
+/// Field lines from `start` on: `name ":" value CRLF`, the name a token, and an empty line at the
+/// end; nothing odd among all bytes.
+fn plain_lines(bytes: &[u8], start: usize) -> Option<PlainHead> {
+    let mut fields = Vec::with_capacity(USUAL_FIELDS);
+    let mut place = start;
+    loop {
+        let line = bytes.get(place..)?;
+        if line.starts_with(b"\r\n") {
+            break;
+        }
+        let name = line.iter().position(|byte| !is_token(*byte)).filter(|length| *length > 0)?;
+        let value = line.get(name..)?.strip_prefix(b":")?;
+        let feed = memchr(b'\n', value)?;
+        let value_place = place + name + 1;
+        fields.push((range(place, name)?, trimmed(value.get(..feed)?, value_place)?));
+        place = value_place + feed + 1;
     }
-    Some(places)
+    let length = place + 2;
+    ambiguity::is_plain(bytes.get(..length)?).then_some(PlainHead { fields, length })
+}
+
+/// Place of a value that stands at `place`, without white space around it.
+fn trimmed(value: &[u8], place: usize) -> Option<Range<u32>> {
+    let value = value.trim_ascii_end();
+    let text = value.trim_ascii_start();
+    range(place + (value.len() - text.len()), text.len())
 }
 
 fn range(start: usize, length: usize) -> Option<Range<u32>> {
-    Some(u32::try_from(start).ok()?..u32::try_from(start.checked_add(length)?).ok()?)
+    let end = u32::try_from(start.checked_add(length)?).ok()?;
+    // Not above the end.
+    Some(start as u32..end)
 }
 
 /// Field lines of any kind: a line without a colon is a name without a value; a line that begins
@@ -338,6 +375,7 @@ mod tests {
             turn_start: true,
             at_boundary: true,
             behind_empty_lines: false,
+            plain: PlainHead::read(bytes),
         }
     }
 
@@ -352,6 +390,16 @@ mod tests {
         pairs(&Headers::new(raw.into_boxed_slice(), fields))
     }
 
+    /// The same by a parser of another hand.
+    fn by_httparse(lines: &[u8]) -> Vec<(String, String)> {
+        let mut room = [httparse::EMPTY_HEADER; 8];
+        let parsed = httparse::parse_headers(lines, &mut room).unwrap();
+        let httparse::Status::Complete((length, fields)) = parsed else { panic!("incomplete") };
+        assert_eq!(length, lines.len());
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        fields.iter().map(|field| (text(field.name.as_bytes()), text(field.value))).collect()
+    }
+
     #[test]
     fn finds_the_empty_line_at_any_split() {
         for head in [&b"a\r\nb: c\r\n\r\n"[..], b"a\nb: c\n\n", b"a\r\nb\r\n\n", b"a\rb\n\r\n"] {
@@ -364,12 +412,25 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// What is read in one go ends where the search for the empty line ends.
+        #[test]
+        fn a_plain_head_ends_at_the_first_empty_line(
+            bytes in "[a-c :]{1,6}\r?\n(a|b|:|\r\n|\n|\r){0,16}(a: b\r\n){0,2}\r\n(\r\n|a){0,3}",
+        ) {
+            if let Some(plain) = PlainHead::read(bytes.as_bytes()) {
+                let end = EmptyLine::InLine.find(bytes.as_bytes());
+                prop_assert_eq!(end, Some(plain.length));
+            }
+        }
+    }
+
     #[test]
     fn reads_a_request() {
         // RFC 9112, section 3.2.1, with a value that is not UTF-8.
         let head =
             b"GET /where?q=now HTTP/1.1\r\nHost: www.example.org\r\nX-Caf\xe9: \xff \r\n\r\n";
-        let request = raw(head).request(8).unwrap();
+        let (request, _) = raw(head).request(8).unwrap();
         assert_eq!(request.method, "GET");
         assert_eq!(request.target, b"/where?q=now");
         assert_eq!(request.version, Version::Http11);
@@ -388,7 +449,7 @@ mod tests {
             ("GET   /a  HTTP/1.1 ", "/a"),
             ("GET /a b HTTP/1.1", "/a b"),
         ] {
-            let request = raw(format!("{line}\n\n").as_bytes()).request(1).unwrap();
+            let request = raw(format!("{line}\n\n").as_bytes()).request(1).unwrap().0;
             assert_eq!(request.target, target.as_bytes());
         }
         for line in ["GET /", "GET / HTTP/2.0", "GET / http/1.1", "G(T / HTTP/1.1", "GET HTTP/1.1"]
@@ -399,9 +460,9 @@ mod tests {
 
     #[test]
     fn reads_a_response_with_and_without_reason() {
-        let response = raw(b"HTTP/1.1 404 Not \xe9 Found\r\nA: b\r\n\r\n").response(8).unwrap();
+        let response = raw(b"HTTP/1.1 404 Not \xe9 Found\r\nA: b\r\n\r\n").response(8).unwrap().0;
         assert_eq!((response.status, &response.reason[..]), (404, &b"Not \xe9 Found"[..]));
-        let response = raw(b"HTTP/1.0 200\r\n\r\n").response(8).unwrap();
+        let response = raw(b"HTTP/1.0 200\r\n\r\n").response(8).unwrap().0;
         assert_eq!((response.status, &response.reason[..]), (200, &b""[..]));
         assert_eq!(response.version, Version::Http10);
         for line in ["HTTP/1.1 20 OK", "HTTP/1.1 2000 OK", "HTTP/2 200", "HTTP/1.1 099 x"] {
@@ -423,17 +484,21 @@ mod tests {
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(tolerant(lines), expected);
-        let (headers, _) = headers(lines.to_vec(), 0, 8).unwrap();
+        let (headers, _) = headers(lines.to_vec(), 0, None, 8).unwrap();
         assert_eq!(pairs(&headers), expected);
     }
 
     proptest! {
         /// Two parsers must not disagree where both accept.
         #[test]
-        fn both_parsers_agree(lines in "([A-Za-z_-]{1,8}:[ \t]{0,2}[ -~é]{0,12}\r?\n){0,5}\r?\n") {
-            if let Some(fields) = fast_fields(lines.as_bytes(), 0) {
-                let fast = Headers::new(lines.as_bytes().into(), fields);
-                prop_assert_eq!(pairs(&fast), tolerant(lines.as_bytes()));
+        fn both_parsers_agree(lines in "([A-Za-z_-]{1,8} ?:[ \t]{0,2}[ -~é]{0,12}\r{0,2}\n){0,5}\r?\n|([!-9;-~]{1,8}: {0,2}[ -~é]{0,12}\r\n){0,5}\r\n") {
+            let plain = plain_lines(lines.as_bytes(), 0);
+            if let Some(PlainHead { fields, .. }) = plain.filter(|it| it.length == lines.len()) {
+                let plain = Headers::new(lines.as_bytes().into(), fields);
+                prop_assert_eq!(pairs(&plain), tolerant(lines.as_bytes()));
+                prop_assert_eq!(tolerant_fields(&mut lines.as_bytes().to_vec(), 0).1, Anomalies::NONE);
+                prop_assert_eq!(ambiguity::of_bytes(lines.as_bytes()), Anomalies::NONE);
+                prop_assert_eq!(pairs(&plain), by_httparse(lines.as_bytes()));
             }
         }
 

@@ -28,6 +28,7 @@ mod detect;
 mod exchange;
 pub mod fuzz;
 mod head;
+mod headers;
 mod input;
 mod limits;
 mod observer;
@@ -43,6 +44,7 @@ pub(crate) mod urlencoded;
 
 pub use anomaly::{Anomalies, Anomaly};
 pub use exchange::*;
+pub use headers::Headers;
 pub use limits::{
     DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_FIELDS, DEFAULT_HEAD_BYTES,
     DEFAULT_IDLE_LIMIT_NS, DEFAULT_MEMORY_BYTES, DEFAULT_PENDING_REQUESTS, Limits, MemoryBudget,

@@ -8,7 +8,7 @@
 use super::body::{BodyEnd, Decoder, Piece};
 use super::detect::{self, Match};
 use super::exchange::Framing;
-use super::head::{EmptyLine, RawHead};
+use super::head::{EmptyLine, PlainHead, RawHead};
 use super::input::Input;
 use super::limits::Limits;
 use crate::segment::{Content, Direction, GapCause, Time};
@@ -272,7 +272,11 @@ impl PartialHead {
             bytes = head;
             self.begin(input);
         }
-        let found = self.scanner.find(bytes);
+        let plain = if self.bytes.is_empty() { PlainHead::read(bytes) } else { None };
+        let found = match &plain {
+            Some(plain) => Some(plain.length),
+            None => self.scanner.find(bytes),
+        };
         let length = found.unwrap_or(bytes.len());
         let time = input.time;
         input.take(length as u64);
@@ -282,7 +286,7 @@ impl PartialHead {
         }
         let bytes = bytes.get(..length).unwrap_or_default();
         if found.is_some() {
-            return Some(Event::Head(self.finish(bytes, time)));
+            return Some(Event::Head(self.finish(bytes, plain, time)));
         }
         self.bytes.extend_from_slice(bytes);
         None
@@ -296,7 +300,7 @@ impl PartialHead {
         self.scanner = EmptyLine::InLine;
     }
 
-    fn finish<'a>(&mut self, rest: &'a [u8], time: Time) -> RawHead<'a> {
+    fn finish<'a>(&mut self, rest: &'a [u8], plain: Option<PlainHead>, time: Time) -> RawHead<'a> {
         let bytes = if self.bytes.is_empty() {
             Cow::Borrowed(rest)
         } else {
@@ -311,6 +315,7 @@ impl PartialHead {
             turn_start: self.turn_start,
             at_boundary: self.at_boundary,
             behind_empty_lines: self.behind_empty_lines,
+            plain,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Text in other charsets than UTF-8 (WHATWG Encoding, as browsers read it).
 
-use crate::http::exchange::Headers;
+use crate::http::headers::Headers;
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// Text that was in another charset.

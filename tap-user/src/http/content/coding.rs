@@ -1,7 +1,7 @@
 //! Which codings a body has (RFC 9110, section 8.4.1; RFC 9112, section 7; the HTTP content
 //! coding registry).
 
-use crate::http::exchange::Headers;
+use crate::http::headers::Headers;
 
 pub(super) const CONTENT: &str = "content-encoding";
 pub(super) const TRANSFER: &str = "transfer-encoding";
@@ -27,7 +27,7 @@ pub(super) fn of(headers: &Headers) -> impl DoubleEndedIterator<Item = Option<Co
 /// The lists of all fields of that name; `None` if nothing in them is to be undone.
 pub(super) fn as_on_wire(headers: &Headers, name: &'static str) -> Option<String> {
     elements(headers, name).next()?;
-    let values: Vec<_> = values(headers, name).map(String::from_utf8_lossy).collect();
+    let values: Vec<_> = headers.all(name).map(String::from_utf8_lossy).collect();
     Some(values.join(", "))
 }
 
@@ -41,18 +41,11 @@ fn elements<'a>(
             || element.eq_ignore_ascii_case(b"identity")
             || (name == TRANSFER && element.eq_ignore_ascii_case(b"chunked"))
     };
-    values(headers, name)
+    headers
+        .all(name)
         .flat_map(|value| value.split(|&byte| byte == b','))
         .map(<[u8]>::trim_ascii)
         .filter(move |element| !is_plain(element))
-}
-
-fn values<'a>(
-    headers: &'a Headers,
-    name: &'static str,
-) -> impl DoubleEndedIterator<Item = &'a [u8]> {
-    let is_named = move |field: &(&[u8], &[u8])| field.0.eq_ignore_ascii_case(name.as_bytes());
-    headers.iter().filter(is_named).map(|(_, value)| value)
 }
 
 fn known(name: &[u8]) -> Option<Coding> {

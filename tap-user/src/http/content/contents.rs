@@ -1,7 +1,8 @@
 //! The contents of an exchange, decoded when somebody first asks and not again.
 
 use super::{Content, decode};
-use crate::http::exchange::{Body, Headers, Request, Response};
+use crate::http::exchange::{Body, Request, Response};
+use crate::http::headers::Headers;
 use crate::http::limits::DEFAULT_BODY_CAP;
 use std::sync::OnceLock;
 

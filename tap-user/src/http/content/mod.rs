@@ -26,7 +26,7 @@ mod zstandard;
 pub use charset::{Converted, as_text, charset_of, media_parameter, to_text, wide_charset_of};
 pub use contents::Contents;
 
-use super::exchange::Headers;
+use super::headers::Headers;
 use coding::Coding;
 use output::{Output, Stop};
 use serde::Deserialize;

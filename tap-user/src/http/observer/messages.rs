@@ -1,7 +1,7 @@
 //! What the events of both streams mean for the exchanges.
 
 use super::Observer;
-use crate::http::body;
+use crate::http::body::{self, InvalidLength};
 use crate::http::exchange::{Framing, Outcome, Protocol, Response, Switch};
 use crate::http::head::RawHead;
 use crate::http::stream::Event;
@@ -21,11 +21,11 @@ impl Observer {
     fn begin_request(&mut self, head: RawHead<'_>) {
         let (turn_start, behind_another) = (head.turn_start, !head.at_boundary);
         let time = head.last_byte;
-        let Some(request) = head.request(self.limits.fields) else {
+        let Some((request, lengths)) = head.request(self.limits.fields) else {
             return self.malformed_head(Direction::ToServer, time);
         };
         self.protocol = Protocol::Http1;
-        let framing = body::request_framing(&request.headers);
+        let framing = body::request_framing(lengths);
         self.pairing.begin_request(request, framing, turn_start, behind_another);
         match framing {
             Ok(framing) => self.to_server.expect_body(framing, time),
@@ -45,7 +45,7 @@ impl Observer {
     fn begin_response(&mut self, head: RawHead<'_>) {
         let time = head.last_byte;
         let first_byte = head.first_byte;
-        let Some(response) = head.response(self.limits.fields) else {
+        let Some((response, lengths)) = head.response(self.limits.fields) else {
             return self.malformed_head(Direction::ToClient, time);
         };
         self.protocol = Protocol::Http1;
@@ -56,7 +56,10 @@ impl Observer {
             101 => self.switch(response, Switch::Upgrade),
             100..=199 => self.interim(response, time),
             200..=299 if to_connect => self.switch(response, Switch::Tunnel),
-            _ => self.final_response(response, to_head, time),
+            status => {
+                let framing = body::response_framing(status, lengths, to_head);
+                self.final_response(response, framing, time);
+            }
         }
         if !self.over {
             self.bound_pending();
@@ -75,8 +78,12 @@ impl Observer {
         }
     }
 
-    fn final_response(&mut self, response: Response, to_head: bool, time: Time) {
-        let framing = body::response_framing(&response, to_head);
+    fn final_response(
+        &mut self,
+        response: Response,
+        framing: Result<Framing, InvalidLength>,
+        time: Time,
+    ) {
         self.pairing.begin_response(response, framing);
         match framing {
             Ok(framing) => self.to_client.expect_body(framing, time),

@@ -99,14 +99,10 @@ impl Observer {
         if self.over {
             return None;
         }
-        [
-            self.pairing.age_deadline(&self.limits),
-            self.to_server.idle_deadline(self.limits.idle_limit_ns),
-            self.to_client.idle_deadline(self.limits.idle_limit_ns),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let age = self.pairing.age_deadline(&self.limits);
+        let to_server = self.to_server.idle_deadline(self.limits.idle_limit_ns);
+        let to_client = self.to_client.idle_deadline(self.limits.idle_limit_ns);
+        earliest(age, earliest(to_server, to_client))
     }
 
     /// Ends bodies by silence, and shows exchanges that have reached the age limit.
@@ -253,5 +249,14 @@ impl Observer {
 
     fn add_body(&mut self, way: Direction, piece: &Piece<'_>, end: Option<BodyEnd>, time: Time) {
         self.pairing.add_body(way, piece, end, time, self.limits.body_cap);
+    }
+}
+
+/// The earlier of two times, where there are any.
+fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, None) => one,
+        (None, other) => other,
     }
 }

@@ -37,7 +37,7 @@ use crate::http::{Exchange, Headers, Request};
 use edits::{Edits, Rule};
 use json::Paths;
 use names::Names;
-use parameters::{Parameters, Place, find_user};
+use parameters::{Parameters, Place, find_user, may_hold_any};
 use pattern::Pattern;
 use std::sync::Arc;
 
@@ -192,7 +192,11 @@ impl Rules {
 
     fn target(&self, request: &mut Request, redacted: &mut Redacted) {
         let mut edits = Edits::new(&self.replacement);
-        if request.method.eq_ignore_ascii_case("CONNECT") {
+        let is_connect = request.method.eq_ignore_ascii_case("CONNECT");
+        if !is_connect && !self.may_hold_any(&request.target) {
+            return;
+        }
+        if is_connect {
             let end = request.target.len();
             find_user(&request.target, 0, end, &self.userinfo, &mut edits);
         }
@@ -203,8 +207,10 @@ impl Rules {
 
     fn fields(&self, headers: &mut Headers, redacted: &mut Redacted) {
         let mut values = Vec::new();
+        // Of most heads no value needs a look: one at all of them together tells.
+        let look_inside = self.may_hold_any(headers.raw());
         for (number, (name, value)) in headers.iter().enumerate() {
-            if let Some(value) = self.field(name, value, redacted) {
+            if let Some(value) = self.field(name, value, look_inside, redacted) {
                 values.push((number, value));
             }
         }
@@ -214,7 +220,13 @@ impl Rules {
     }
 
     /// What is to stand in the place of a field's value; `None`: the value itself.
-    fn field(&self, name: &[u8], value: &[u8], redacted: &mut Redacted) -> Option<Vec<u8>> {
+    fn field(
+        &self,
+        name: &[u8],
+        value: &[u8],
+        look_inside: bool,
+        redacted: &mut Redacted,
+    ) -> Option<Vec<u8>> {
         if value.is_empty() || name.eq_ignore_ascii_case(self.kept_header.as_bytes()) {
             return None;
         }
@@ -225,9 +237,17 @@ impl Rules {
             redacted.count(rule, 1);
             return Some(self.replacement.of(value).into_owned());
         }
+        if !look_inside || !self.may_hold_any(value) {
+            return None;
+        }
         let is_url = URL_HEADERS.iter().any(|url| url.as_bytes().eq_ignore_ascii_case(name));
         let place = if is_url { Place::Url } else { Place::Prose };
         self.text(value, place, Edits::new(&self.replacement), redacted)
+    }
+
+    /// Whether [`Self::text`] may find anything in such a text.
+    fn may_hold_any(&self, text: &[u8]) -> bool {
+        !self.patterns.is_empty() || may_hold_any(text)
     }
 
     /// `text` with all secrets replaced; `None` if there are none.

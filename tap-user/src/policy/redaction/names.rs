@@ -9,8 +9,21 @@ pub(super) const NAME_LIMIT: usize = 256;
 /// Names with the rules that they stand for; compared without regard to ASCII case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Names {
-    /// The names of each length.
-    by_length: Vec<Vec<(Box<str>, Rule)>>,
+    by_length: Vec<Alike>,
+}
+
+/// Names of one length.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Alike {
+    /// One bit for each pair of a first and a last letter: most names end there.
+    letters: u64,
+    names: Vec<(Box<str>, Rule)>,
+}
+
+/// The bit of a name's first and last letter, the same for both cases.
+fn letters(name: &[u8]) -> u64 {
+    let letter = |byte: Option<&u8>| byte.map_or(0, |byte| u32::from(byte & 0x1f));
+    1 << ((letter(name.first()) * 2 + letter(name.last())) % u64::BITS)
 }
 
 impl Names {
@@ -23,11 +36,12 @@ impl Names {
                 continue;
             }
             if set.by_length.len() <= name.len() {
-                set.by_length.resize_with(name.len() + 1, Vec::new);
+                set.by_length.resize_with(name.len() + 1, Alike::default);
             }
             let rule = format!("{kind}:{name}").into();
-            if let Some(names) = set.by_length.get_mut(name.len()) {
-                names.push((name.into(), rule));
+            if let Some(alike) = set.by_length.get_mut(name.len()) {
+                alike.letters |= letters(name.as_bytes());
+                alike.names.push((name.into(), rule));
             }
         }
         set
@@ -35,8 +49,12 @@ impl Names {
 
     /// The rule of that name.
     pub(super) fn find(&self, name: &[u8]) -> Option<&Rule> {
-        let names = self.by_length.get(name.len())?;
-        let found = names.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
+        let alike = self.by_length.get(name.len())?;
+        if alike.letters & letters(name) == 0 {
+            return None;
+        }
+        let found =
+            alike.names.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
         found.map(|(_, rule)| rule)
     }
 
@@ -46,7 +64,7 @@ impl Names {
 
     /// All rules.
     pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.by_length.iter().flatten().map(|(_, rule)| rule)
+        self.by_length.iter().flat_map(|alike| &alike.names).map(|(_, rule)| rule)
     }
 }
 
