@@ -7,8 +7,10 @@ use super::headers::Headers;
 use super::limits::Account;
 use crate::segment::{Content, GapCause};
 
-/// The first allocation for a body is at most this, whatever length it announces.
+/// Bytes that are allocated for a body that announces them, however few have come.
 const FIRST_ALLOCATION: usize = 16 * 1024;
+/// More are allocated once this part of them has come: a quarter.
+const VOUCHED_FACTOR: usize = 4;
 
 /// The last chunk without extensions and trailers, behind the line end of the chunk before it.
 const LAST_CHUNK: &[u8; 7] = b"\r\n0\r\n\r\n";
@@ -144,13 +146,21 @@ fn store(body: &mut Body, bytes: &[u8], cap: u64, memory: &mut Account) {
         body.memory_limited = true;
         return;
     }
-    if body.bytes.capacity() == 0
-        && let Framing::ContentLength(length) = body.framing
-    {
-        let announced = usize::try_from(length.min(cap)).unwrap_or(usize::MAX);
-        body.bytes.reserve_exact(announced.min(FIRST_ALLOCATION).max(prefix.len()));
-    }
+    make_room(body, prefix.len(), cap);
     body.bytes.extend_from_slice(prefix);
+}
+
+/// Room for so many bytes more: for all that will be kept, as far as what came vouches for what is
+/// only announced. So most bodies are copied once.
+fn make_room(body: &mut Body, more: usize, cap: u64) {
+    let Framing::ContentLength(length) = body.framing else { return };
+    let stored = body.bytes.len();
+    let needed = stored.saturating_add(more);
+    if needed > body.bytes.capacity() {
+        let announced = usize::try_from(length.min(cap)).unwrap_or(usize::MAX);
+        let vouched = needed.saturating_mul(VOUCHED_FACTOR).max(FIRST_ALLOCATION);
+        body.bytes.reserve_exact(announced.min(vouched).max(needed).saturating_sub(stored));
+    }
 }
 
 fn lengthen(body: &mut Body, by: u64) {
