@@ -30,13 +30,16 @@ pub(crate) fn any_pair(text: &[u8], is_wanted: impl Fn(u8, u8) -> bool) -> bool 
             .zip(behind)
             .fold(false, |any, (one, next)| any | is_wanted(*one, *next));
     };
-    let steps = text.as_chunks::<STEP>().0.iter().zip(behind.as_chunks::<STEP>().0);
     let mut any = [0_u8; STEP];
-    for (step, behind) in steps.chain([(last, last_behind)]) {
+    // A closure: without it the compiler takes a byte after the other.
+    let mut look = |step: &[u8; STEP], behind: &[u8; STEP]| {
         for ((any, byte), next) in any.iter_mut().zip(step).zip(behind) {
             *any |= u8::from(is_wanted(*byte, *next));
         }
-    }
+    };
+    let (steps, steps_behind) = (text.as_chunks().0, behind.as_chunks().0);
+    steps.iter().zip(steps_behind).for_each(|(step, behind)| look(step, behind));
+    look(last, last_behind);
     u128::from_ne_bytes(any) != 0
 }
 

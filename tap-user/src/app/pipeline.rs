@@ -245,7 +245,9 @@ impl Output {
             self.exchanges.count(&observed.connection, &exchange);
             let mut observation = self.correlator.identify(&observed.connection, exchange);
             observation.contents = Contents::new(self.content_cap);
-            let Some(observation) = self.policy.release(observation) else { continue };
+            if !self.policy.let_leave(&mut observation) {
+                continue;
+            }
             match &self.patience {
                 Patience::None => self.exporter.export(&observation),
                 Patience::Until(hurry) => self.exporter.export_waiting(&observation, hurry),

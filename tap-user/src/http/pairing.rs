@@ -71,7 +71,8 @@ impl Pairing {
 
     /// The next exchange that is finished or has aged.
     pub(super) fn poll(&mut self) -> Option<Exchange> {
-        self.ready.pop_front().map(|(exchange, _)| exchange)
+        let (exchange, _) = self.ready.pop_front()?;
+        Some(exchange)
     }
 
     /// Requests and responses that are not finished.

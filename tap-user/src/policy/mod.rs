@@ -74,9 +74,16 @@ impl Policy {
 
     /// The exchange as it may leave; `None` if it does not.
     pub fn release(&mut self, mut observation: Observation) -> Option<Observation> {
+        self.let_leave(&mut observation).then_some(observation)
+    }
+
+    /// Whether the exchange may leave; if so, its secrets are out of it now. In place, because an
+    /// observation is large.
+    #[must_use]
+    pub fn let_leave(&mut self, observation: &mut Observation) -> bool {
         let Self { rules, let_through, counters } = self;
         let passes =
-            let_through.passes(&observation, |observation| match rules.judge(observation) {
+            let_through.passes(observation, |observation| match rules.judge(observation) {
                 Ok(()) => true,
                 Err(_) if observation.exchange.outcome == Outcome::Ongoing => {
                     counters.dropped_early();
@@ -87,12 +94,11 @@ impl Policy {
                     false
                 }
             });
-        if !passes {
-            return None;
+        if passes {
+            rules.redaction.redact(observation);
+            observation.redacted.iter().for_each(|redacted| counters.redacted(redacted));
         }
-        rules.redaction.redact(&mut observation);
-        observation.redacted.iter().for_each(|redacted| counters.redacted(redacted));
-        Some(observation)
+        passes
     }
 
     /// What was kept back and replaced; goes on counting.
