@@ -332,5 +332,5 @@ fn trailers(section: &mut Vec<u8>, maximum: usize) -> Option<(Headers, Anomalies
     if section == b"\r\n" {
         return Some((Headers::default(), Anomalies::NONE));
     }
-    super::head::headers(std::mem::take(section), 0, None, maximum)
+    super::fields::headers(std::mem::take(section), 0, None, maximum)
 }

@@ -4,7 +4,7 @@
 //! Segment ── observer ─┬─ preamble ─ proxy_protocol   a header before everything else
 //!                      ├─ socks    a negotiation before the messages
 //!                      ├─ detect   is it HTTP at all
-//!                      ├─ stream ─ head    one direction, cut into heads
+//!                      ├─ stream ─ head ─ fields   one direction, cut into heads
 //!                      │         └ body ─ chunked   ... and bodies
 //!                      │    (ambiguity notes what peers may read differently)
 //!                      └─ pairing ─ pending ── Exchange
@@ -26,6 +26,7 @@ mod chunked;
 pub mod content;
 mod detect;
 mod exchange;
+mod fields;
 pub mod fuzz;
 mod head;
 mod headers;

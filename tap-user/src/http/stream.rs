@@ -8,7 +8,8 @@
 use super::body::{BodyEnd, Decoder, Piece};
 use super::detect::{self, Match};
 use super::exchange::Framing;
-use super::head::{EmptyLine, PlainHead, RawHead};
+use super::fields::PlainHead;
+use super::head::{EmptyLine, RawHead};
 use super::input::Input;
 use super::limits::Limits;
 use crate::segment::{Content, Direction, GapCause, Time};
