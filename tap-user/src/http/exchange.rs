@@ -57,6 +57,12 @@ impl Headers {
         self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
+    /// Whether nothing but ASCII is there, the start line included if it stands in the same buffer.
+    #[must_use]
+    pub fn is_ascii(&self) -> bool {
+        self.raw.is_ascii()
+    }
+
     /// Number of field lines.
     #[must_use]
     pub fn len(&self) -> usize {
