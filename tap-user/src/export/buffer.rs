@@ -5,6 +5,7 @@
 //! has to clear first. Small ones are copied out: a buffer for each would hold far more than it
 //! carries.
 
+use super::json::Page;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,65 +19,65 @@ const KEPT: usize = 1 << 20;
 /// The buffer for the next record.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
-    bytes: Vec<u8>,
+    page: Page,
     spare: Spare,
 }
 
 /// Buffers to be used again.
 #[derive(Debug, Clone, Default)]
-struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+struct Spare(Arc<Mutex<Vec<Page>>>);
 
 /// A buffer that is on its way with a record.
 struct Lent {
-    bytes: Vec<u8>,
+    page: Page,
     spare: Spare,
 }
 
 impl Buffer {
     /// The bytes that `write` appends.
-    pub(super) fn record(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-        self.bytes.clear();
-        write(&mut self.bytes);
-        let length = self.bytes.len();
-        if length < LARGE || length < self.bytes.capacity() / 2 {
-            let record = Bytes::copy_from_slice(&self.bytes);
+    pub(super) fn record(&mut self, write: impl FnOnce(&mut Page)) -> Bytes {
+        self.page.clear();
+        write(&mut self.page);
+        let length = self.page.written().len();
+        if length < LARGE || length < self.page.capacity() / 2 {
+            let record = Bytes::copy_from_slice(self.page.written());
             self.shrink();
             return record;
         }
-        let bytes = std::mem::replace(&mut self.bytes, self.spare.take());
-        Bytes::from_owner(Lent { bytes, spare: self.spare.clone() })
+        let page = std::mem::replace(&mut self.page, self.spare.take());
+        Bytes::from_owner(Lent { page, spare: self.spare.clone() })
     }
 
     /// One huge record does not take its memory for ever.
     fn shrink(&mut self) {
-        if self.bytes.capacity() > KEPT {
-            self.bytes = Vec::new();
+        if self.page.capacity() > KEPT {
+            self.page = Page::default();
         }
     }
 }
 
 impl Spare {
-    fn take(&self) -> Vec<u8> {
+    fn take(&self) -> Page {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    fn give_back(&self, bytes: Vec<u8>) {
+    fn give_back(&self, page: Page) {
         let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if bytes.capacity() <= KEPT && spare.len() < SPARE_LIMIT {
-            spare.push(bytes);
+        if page.capacity() <= KEPT && spare.len() < SPARE_LIMIT {
+            spare.push(page);
         }
     }
 }
 
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        self.page.written()
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        self.spare.give_back(std::mem::take(&mut self.bytes));
+        self.spare.give_back(std::mem::take(&mut self.page));
     }
 }
 
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     fn record(buffer: &mut Buffer, length: usize, byte: u8) -> Bytes {
-        buffer.record(|out| out.resize(length, byte))
+        buffer.record(|out| out.extend(&vec![byte; length]))
     }
 
     #[test]
@@ -116,11 +117,12 @@ mod tests {
 
     #[test]
     fn a_small_record_takes_no_large_buffer_with_it() {
-        let mut buffer = Buffer { bytes: Vec::with_capacity(500_000), ..Buffer::default() };
+        let mut buffer = Buffer::default();
+        buffer.page.extend(&[0; 500_000]);
         for length in [10, LARGE - 1, LARGE, 200_000] {
-            let before = buffer.bytes.as_ptr();
+            let before = buffer.page.written().as_ptr();
             record(&mut buffer, length, 2);
-            assert_eq!(buffer.bytes.as_ptr(), before, "{length}");
+            assert_eq!(buffer.page.written().as_ptr(), before, "{length}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::buffer::Buffer;
 use super::format::Format;
+use super::json::Page;
 use crate::gateway::Observation;
 use crate::http::Outcome;
 use crate::policy::without_bodies;
@@ -63,10 +64,10 @@ impl Form {
         }
     }
 
-    fn write(self, observation: &Observation, out: &mut Vec<u8>) {
+    fn write(self, observation: &Observation, out: &mut Page) {
         match self.bodies {
-            Bodies::Shown => self.format.write(observation, out),
-            Bodies::LeftOut => self.format.write(&without_bodies(observation), out),
+            Bodies::Shown => self.format.write_on(out, observation),
+            Bodies::LeftOut => self.format.write_on(out, &without_bodies(observation)),
         }
     }
 }

@@ -77,6 +77,12 @@ impl Headers {
         fields.iter().filter(is_wanted).map(|(_, value)| bytes(&self.raw, value))
     }
 
+    /// Whether nothing but ASCII is there, the start line included if it stands in the same buffer.
+    #[must_use]
+    pub fn is_ascii(&self) -> bool {
+        self.raw.is_ascii()
+    }
+
     /// Number of field lines.
     #[must_use]
     pub fn len(&self) -> usize {

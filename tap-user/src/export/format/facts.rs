@@ -5,7 +5,6 @@ use super::body::ShownBody;
 use crate::export::json::Object;
 use crate::gateway::{CorrelationSource, Observation};
 use crate::http::{Anomalies, Exchange, Framing, Outcome, Switch};
-use crate::segment::address_text;
 use crate::segment::{ClosedBy, Connection, Leg, Listener, Time};
 use std::net::SocketAddr;
 
@@ -43,14 +42,14 @@ pub(super) fn source_name(source: CorrelationSource) -> &'static str {
 /// Whether all is here, and if not, why.
 pub(super) fn write_outcome(object: &mut Object<'_>, exchange: &Exchange) {
     object.field("complete", is_complete(exchange));
-    object.field("outcome", outcome_name(exchange.outcome));
+    object.word("outcome", outcome_name(exchange.outcome));
     match exchange.outcome {
-        Outcome::Lost(cause) => object.field("lost_cause", cause.name()),
+        Outcome::Lost(cause) => object.word("lost_cause", cause.name()),
         Outcome::Closed(close) => {
-            object.field("closed_by", closer_name(close.by));
+            object.word("closed_by", closer_name(close.by));
             object.flag("reset", close.reset);
         }
-        Outcome::Abandoned(cause) => object.field("abandoned_cause", cause.name()),
+        Outcome::Abandoned(cause) => object.word("abandoned_cause", cause.name()),
         Outcome::Complete | Outcome::Ongoing | Outcome::Malformed => {}
     }
     object.optional("switch", exchange.switch.map(switch_name));
@@ -96,7 +95,7 @@ pub(super) fn write_redacted(object: &mut Object<'_>, observation: &Observation)
     let redacted = observation.redacted.as_ref().filter(|redacted| !redacted.rules.is_empty());
     let Some(redacted) = redacted else { return };
     object.object("redacted", |object| {
-        redacted.rules.iter().for_each(|(rule, count)| object.named(rule, *count));
+        redacted.rules.iter().for_each(|(rule, count)| object.named(&**rule, *count));
     });
 }
 
@@ -141,7 +140,7 @@ fn write_owner(object: &mut Object<'_>, connection: &Connection) {
     }
     match connection.listener {
         Listener::Port(port) => object.field("listener", port),
-        Listener::Unknown => object.field("listener", "unknown"),
+        Listener::Unknown => object.word("listener", "unknown"),
     }
     object.optional("network_namespace", connection.network_namespace);
     object.optional("control_group", connection.control_group);
@@ -149,7 +148,7 @@ fn write_owner(object: &mut Object<'_>, connection: &Connection) {
 
 fn write_address(object: &mut Object<'_>, key: &'static str, address: SocketAddr) {
     object.object(key, |object| {
-        object.field("address", address_text(address.ip()).as_str());
+        object.field("address", address.ip());
         object.field("port", address.port());
     });
 }
@@ -157,7 +156,7 @@ fn write_address(object: &mut Object<'_>, key: &'static str, address: SocketAddr
 /// How much of a body there was, how much of it is here, and why the rest is not.
 pub(super) fn write_body_facts(object: &mut Object<'_>, shown: &ShownBody<'_>) {
     let body = shown.body;
-    object.field("framing", framing_name(body.framing));
+    object.word("framing", framing_name(body.framing));
     if let Framing::ContentLength(length) = body.framing {
         object.field("content_length", length);
     }

@@ -43,20 +43,20 @@ impl Joined {
 
     /// Writes them as the members of an object.
     pub(super) fn write(&self, object: &mut Object<'_>) {
-        self.0.iter().for_each(|(name, value)| object.named(name, value.as_str()));
+        self.0.iter().for_each(|(name, value)| object.named(name.as_str(), value.as_str()));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::json::object;
+    use crate::export::json::{Page, document};
     use serde_json::{Value, json};
 
     fn written(joined: &Joined) -> Value {
-        let mut out = Vec::new();
-        object(&mut out, |object| joined.write(object));
-        serde_json::from_slice(&out).unwrap()
+        let mut out = Page::default();
+        document(&mut out, |object| joined.write(object));
+        serde_json::from_slice(out.written()).unwrap()
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! Times are UTC. What is missing is said behind the line: `incomplete: …`.
 
 use super::facts;
+use crate::export::json::Page;
 use crate::gateway::Observation;
 use crate::http::{Body, Outcome, Request, Response};
 use crate::segment::{Abandonment, ClosedBy, Leg};
@@ -34,12 +35,12 @@ const PLAIN: Palette = Palette { faint: "", good: "", redirect: "", bad: "", res
 const TARGET_LIMIT: usize = 120;
 
 /// Appends the line, without its end.
-pub(super) fn write(observation: &Observation, coloured: bool, out: &mut Vec<u8>) {
+pub(super) fn write(observation: &Observation, coloured: bool, out: &mut Page) {
     let palette = if coloured { &COLOURS } else { &PLAIN };
     // Writing to a `String` cannot fail.
     let mut line = String::with_capacity(160);
     let _ = write_line(observation, palette, &mut line);
-    out.extend_from_slice(line.as_bytes());
+    out.extend(line.as_bytes());
 }
 
 fn write_line(observation: &Observation, palette: &Palette, line: &mut String) -> std::fmt::Result {

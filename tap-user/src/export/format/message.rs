@@ -2,7 +2,7 @@
 //! plugin writes to a socket. Two formats carry it, each with what is its own around it.
 
 use super::body::{Bodies, ShownBody};
-use super::pairs::Pairs;
+use super::pairs::{self, Pairs};
 use super::url::Url;
 use crate::export::json::{Object, Seconds, Shown};
 use crate::gateway::Observation;
@@ -51,7 +51,7 @@ fn write_request(
     elsewhere: Elsewhere,
 ) {
     object.field("method", request.method.as_str());
-    object.object("headers", |object| Pairs::of_headers(&request.headers).write(object));
+    object.object("headers", |object| pairs::write_headers(object, &request.headers));
     shown.iter().for_each(|shown| write_body(object, shown, elsewhere));
     object.field("timestamp", Seconds(request.first_byte.unix_ns));
     object.object("form", |object| {
@@ -73,7 +73,7 @@ fn write_response(
     elsewhere: Elsewhere,
 ) {
     object.field("status", response.status);
-    object.object("headers", |object| Pairs::of_headers(&response.headers).write(object));
+    object.object("headers", |object| pairs::write_headers(object, &response.headers));
     object.field("size_bytes", Shown(response.body.wire_length));
     // The plugin joins the pieces of the body: of none, that is the empty string.
     if shown.is_some_and(ShownBody::is_empty) {

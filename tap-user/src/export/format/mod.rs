@@ -1,21 +1,25 @@
 //! Record formats: an observation in, the bytes of one record out. One file per format; what
-//! formats share stands in `body`, `facts`, `joined`, `message`, `pairs`, `tap` and `url`. `docs/record.md` tells every key.
+//! formats share stands in `body`, `facts`, `joined`, `message`, `pairs`, `repeated`, `tap` and `url`.
+//! `docs/record.md` tells every key.
 
 mod body;
 mod facts;
 mod indented;
 mod joined;
 mod kong;
+mod kong_headers;
 mod line;
 mod message;
 mod native;
 mod pairs;
+mod repeated;
 mod runscope;
 mod tap;
 mod tcp_body_log;
 mod traceable;
 mod url;
 
+use super::json::Page;
 use crate::gateway::Observation;
 use crate::http::{Exchange, Outcome};
 use crate::segment::Leg;
@@ -144,6 +148,13 @@ impl Format {
     /// Appends one record and the terminator; the formats for programs are a JSON object on one
     /// line.
     pub fn write(self, observation: &Observation, out: &mut Vec<u8>) {
+        let mut page = Page::default();
+        self.write_on(&mut page, observation);
+        out.extend_from_slice(page.written());
+    }
+
+    /// The same on a page.
+    pub(super) fn write_on(self, out: &mut Page, observation: &Observation) {
         match self {
             Self::Native => native::write(observation, out),
             Self::Kong => kong::write(observation, out),
@@ -158,7 +169,7 @@ impl Format {
             Self::ColouredLine => line::write(observation, true, out),
             Self::Indented => indented::write(observation, out),
         }
-        out.extend_from_slice(self.terminator());
+        out.extend(self.terminator());
     }
 }
 

@@ -2,15 +2,15 @@
 
 use super::body::{Bodies, ShownBody};
 use super::facts;
-use crate::export::json::{Array, Exact, Object, object};
+use crate::export::json::{Array, Exact, Object, Page, document};
 use crate::gateway::Observation;
 use crate::http::{Exchange, Headers, Interim, Request, Response};
 
 /// Appends the record without its terminator.
-pub(super) fn write(observation: &Observation, out: &mut Vec<u8>) {
+pub(super) fn write(observation: &Observation, out: &mut Page) {
     let exchange = &observation.exchange;
     let bodies = Bodies::of(observation);
-    object(out, |object| {
+    document(out, |object| {
         write_identity(object, observation);
         facts::write_outcome(object, exchange);
         facts::write_redacted(object, observation);
@@ -39,17 +39,17 @@ pub(super) fn write(observation: &Observation, out: &mut Vec<u8>) {
 fn write_identity(object: &mut Object<'_>, observation: &Observation) {
     object.field("id", observation.id.as_str());
     object.optional("time", facts::begin(&observation.exchange));
-    object.field("leg", facts::leg_name(observation.connection.leg));
+    object.word("leg", facts::leg_name(observation.connection.leg));
     if let Some(correlation) = &observation.correlation {
         object.field("correlation_id", correlation.id.as_str());
-        object.field("correlation_source", facts::source_name(correlation.source));
+        object.word("correlation_source", facts::source_name(correlation.source));
     }
 }
 
 fn write_request(object: &mut Object<'_>, request: &Request) {
     object.field("method", request.method.as_str());
     object.field("target", Exact(&request.target));
-    object.field("version", request.version.as_str());
+    object.word("version", request.version.as_str());
     write_headers(object, "headers", &request.headers);
     object.field("head_length", request.head_length);
     object.field("length", request.head_length.saturating_add(request.body.wire_length));
@@ -73,7 +73,7 @@ fn write_interim(array: &mut Array<'_>, interim: &[Interim]) {
 fn write_response(object: &mut Object<'_>, response: &Response) {
     object.field("status", response.status);
     object.field("reason", Exact(&response.reason));
-    object.field("version", response.version.as_str());
+    object.word("version", response.version.as_str());
     write_headers(object, "headers", &response.headers);
     object.field("head_length", response.head_length);
     object.field("length", response.head_length.saturating_add(response.body.wire_length));

@@ -1,7 +1,8 @@
 //! Names with values as Lua tables have them, and so Kong's and Runscope's records: a name given
 //! once has a string, a name given several times an array of strings.
 
-use crate::export::json::{Object, Value, array};
+use super::repeated;
+use crate::export::json::{Lossy, LowerCase, Object, Page, Value, array};
 use crate::http::{Headers, urlencoded};
 use std::ops::Range;
 
@@ -10,6 +11,17 @@ use std::ops::Range;
 pub(super) const LIMIT: usize = 100;
 /// Room set aside per field for name and value, in bytes; more is made where it is needed.
 const USUAL_LENGTH: usize = 48;
+
+/// Writes the first [`LIMIT`] header fields as the members of an object, names in lower case.
+pub(super) fn write_headers(object: &mut Object<'_>, headers: &Headers) {
+    let fields = || headers.iter().take(LIMIT);
+    // Names that are not ASCII may look the same although they are not.
+    if headers.is_ascii() && !repeated::is_any(|| fields().map(|(name, _)| name)) {
+        fields().for_each(|(name, value)| object.named(LowerCase(name), Lossy(value)));
+    } else {
+        Pairs::of_headers(headers).write(object);
+    }
+}
 
 /// Names with values, in the order in which they came; bytes that are no UTF-8 are U+FFFD.
 #[derive(Debug, Default)]
@@ -25,7 +37,7 @@ impl Pairs {
     }
 
     /// The first [`LIMIT`] header fields, names in lower case.
-    pub(super) fn of_headers(headers: &Headers) -> Self {
+    fn of_headers(headers: &Headers) -> Self {
         let mut pairs = Self::with_capacity(headers.len().min(LIMIT));
         for (name, value) in headers.iter().take(LIMIT) {
             let name = pairs.push(name);
@@ -40,6 +52,9 @@ impl Pairs {
     /// module does: a name without `=` has the value `true`, an empty name is left out.
     pub(super) fn of_arguments(encoded: &[u8]) -> Self {
         let mut pairs = Self::default();
+        if encoded.is_empty() {
+            return pairs;
+        }
         let mut decoded = Vec::new();
         for argument in encoded.split(|&byte| byte == b'&').take(LIMIT) {
             let mut parts = argument.splitn(2, |&byte| byte == b'=');
@@ -100,7 +115,7 @@ impl<'a> Values<'a> {
 }
 
 impl Value for Values<'_> {
-    fn write(self, out: &mut Vec<u8>) {
+    fn write(self, out: &mut Page) {
         let mut values = self.iter();
         match (values.next(), values.next()) {
             (Some(only), None) => only.write(out),
@@ -113,7 +128,7 @@ impl Value for Values<'_> {
 struct Single<'a>(Option<&'a str>);
 
 impl Value for Single<'_> {
-    fn write(self, out: &mut Vec<u8>) {
+    fn write(self, out: &mut Page) {
         match self.0 {
             Some(text) => text.write(out),
             None => true.write(out),
@@ -131,13 +146,13 @@ fn decode<'a>(encoded: &[u8], decoded: &'a mut Vec<u8>) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::json::object;
+    use crate::export::json::document;
     use serde_json::{Value as Json, json};
 
     fn arguments(encoded: &str) -> Json {
-        let mut out = Vec::new();
-        object(&mut out, |object| Pairs::of_arguments(encoded.as_bytes()).write(object));
-        serde_json::from_slice(&out).unwrap()
+        let mut out = Page::default();
+        document(&mut out, |object| Pairs::of_arguments(encoded.as_bytes()).write(object));
+        serde_json::from_slice(out.written()).unwrap()
     }
 
     /// The examples of `ngx.req.get_uri_args` in the documentation of lua-nginx-module.

@@ -3,14 +3,14 @@
 
 use super::body::Bodies;
 use super::message::{self, Elsewhere};
-use crate::export::json::object;
+use crate::export::json::{Page, document};
 use crate::export::record::delivery_id;
 use crate::gateway::Observation;
 
 /// Appends the record without its terminator.
-pub(super) fn write(observation: &Observation, out: &mut Vec<u8>) {
+pub(super) fn write(observation: &Observation, out: &mut Page) {
     let bodies = Bodies::of(observation);
-    object(out, |object| {
+    document(out, |object| {
         message::write(object, observation, &bodies, Elsewhere::NotSaid);
         object.field("unique_identifier", &*delivery_id(observation));
     });

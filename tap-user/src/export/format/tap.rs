@@ -28,7 +28,7 @@ pub(super) fn write(
         if let Some(correlation) = &observation.correlation {
             let here = (place == CorrelationId::Here).then_some(correlation.id.as_str());
             object.optional("correlation_id", here);
-            object.field("correlation_source", facts::source_name(correlation.source));
+            object.word("correlation_source", facts::source_name(correlation.source));
         }
         facts::write_outcome(object, exchange);
         facts::write_redacted(object, observation);
@@ -64,7 +64,7 @@ fn write_message(
     headers: &Headers,
     shown: Option<&ShownBody<'_>>,
 ) {
-    object.field("version", version.as_str());
+    object.word("version", version.as_str());
     let omitted = headers.len().saturating_sub(pairs::LIMIT) as u64;
     object.nonzero("headers_omitted", omitted);
     if let Some(shown) = shown {
@@ -75,8 +75,9 @@ fn write_message(
 /// Whether the target or a header holds bytes that are no UTF-8, which these formats cannot
 /// carry exactly.
 fn is_text_altered(exchange: &Exchange) -> bool {
-    let altered =
-        |headers: &Headers| headers.iter().any(|(name, value)| !is_text(name) || !is_text(value));
+    let altered = |headers: &Headers| {
+        !headers.is_ascii() && headers.iter().any(|(name, value)| !is_text(name) || !is_text(value))
+    };
     exchange.request.as_ref().is_some_and(|request| !is_text(&request.target))
         || exchange.request.as_ref().is_some_and(|request| altered(&request.headers))
         || exchange.response.as_ref().is_some_and(|response| altered(&response.headers))

@@ -4,14 +4,14 @@
 use super::body::Bodies;
 use super::message::{self, Elsewhere};
 use super::tap;
-use crate::export::json::object;
+use crate::export::json::{Page, document};
 use crate::export::record::delivery_id;
 use crate::gateway::Observation;
 
 /// Appends the record without its terminator.
-pub(super) fn write(observation: &Observation, out: &mut Vec<u8>) {
+pub(super) fn write(observation: &Observation, out: &mut Page) {
     let bodies = Bodies::of(observation);
-    object(out, |object| {
+    document(out, |object| {
         message::write(object, observation, &bodies, Elsewhere::Said);
         object.field("unique_identifier", &*delivery_id(observation));
         tap::write(object, observation, &bodies, tap::CorrelationId::Here);
@@ -19,7 +19,7 @@ pub(super) fn write(observation: &Observation, out: &mut Vec<u8>) {
 }
 
 /// Appends the record with the plugin's own keys only, without its terminator.
-pub(super) fn write_strict(observation: &Observation, out: &mut Vec<u8>) {
+pub(super) fn write_strict(observation: &Observation, out: &mut Page) {
     let bodies = Bodies::of(observation);
-    object(out, |object| message::write(object, observation, &bodies, Elsewhere::NotSaid));
+    document(out, |object| message::write(object, observation, &bodies, Elsewhere::NotSaid));
 }

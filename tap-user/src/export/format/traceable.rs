@@ -7,7 +7,7 @@
 use super::body::{Bodies, ShownBody};
 use super::joined::Joined;
 use super::url::{self, SCHEME};
-use crate::export::json::{Base64, Lossy, Object, Shown, Value, milliseconds, object};
+use crate::export::json::{Base64, Lossy, Object, Page, Value, document, milliseconds};
 use crate::gateway::Observation;
 use crate::http::{Headers, Request, Response};
 
@@ -32,10 +32,10 @@ pub(super) enum Marks {
 }
 
 /// Appends the record without its terminator. There is none of an exchange without request.
-pub(super) fn write(observation: &Observation, marks: Marks, out: &mut Vec<u8>) {
+pub(super) fn write(observation: &Observation, marks: Marks, out: &mut Page) {
     let bodies = Bodies::of(observation);
     let response = observation.exchange.response.as_ref();
-    object(out, |object| {
+    document(out, |object| {
         let Some(request) = &observation.exchange.request else { return };
         object.field("request_timestamp_in_ms", milliseconds(request.first_byte.unix_ns));
         let body = ContentOf { headers: &request.headers, shown: bodies.request.as_ref(), marks };
@@ -74,7 +74,7 @@ fn write_request(
     object.field("path", Lossy(path(&request.target)));
     object.field("host", Lossy(host(request)));
     object.field("body", body);
-    object.field("source_address", Shown(client.ip()));
+    object.field("source_address", client.ip());
     object.field("source_port", client.port());
     let cut = body.shown.is_some_and(is_cut);
     object.optional("truncated", (body.marks == Marks::Truncated).then_some(cut));
@@ -136,7 +136,7 @@ struct RequestUrl<'a> {
 }
 
 impl Value for RequestUrl<'_> {
-    fn write(self, out: &mut Vec<u8>) {
+    fn write(self, out: &mut Page) {
         let named = host(self.request);
         let address = self.observation.connection.server.to_string();
         let host = if named.is_empty() { address.as_bytes() } else { named };
@@ -181,7 +181,7 @@ impl ContentOf<'_> {
 
 /// Base64, or `null` where nothing is sent.
 impl Value for &ContentOf<'_> {
-    fn write(self, out: &mut Vec<u8>) {
+    fn write(self, out: &mut Page) {
         match self.bytes() {
             Some(bytes) => Base64(bytes).write(out),
             None => Null.write(out),
@@ -193,8 +193,8 @@ impl Value for &ContentOf<'_> {
 struct Null;
 
 impl Value for Null {
-    fn write(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"null");
+    fn write(self, out: &mut Page) {
+        out.extend(b"null,");
     }
 }
 

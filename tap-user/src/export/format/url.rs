@@ -1,9 +1,10 @@
 //! The URI and URL of a request as nginx's variables have them (`$request_uri`, `$host`,
 //! `$server_port`).
 
-use crate::export::json::{Value, escape_lossy, quoted};
+use crate::export::json::{
+    LowerCase, Page, Value, append_address, append_number, escape_lossy, quoted,
+};
 use crate::http::Request;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 /// The request target in origin form, as `$request_uri` has it: of an absolute form, what
@@ -50,13 +51,13 @@ impl<'a> Url<'a> {
 }
 
 impl Value for Url<'_> {
-    fn write(self, out: &mut Vec<u8>) {
+    fn write(self, out: &mut Page) {
         quoted(out, |out| {
-            out.extend_from_slice(SCHEME.as_bytes());
-            out.extend_from_slice(b"://");
-            self.host.write(out);
-            // Writing to a vector cannot fail.
-            let _ = write!(out, ":{}", self.port);
+            out.extend(SCHEME.as_bytes());
+            out.extend(b"://");
+            self.host.append(out);
+            out.extend(b":");
+            append_number(out, self.port);
             escape_lossy(out, self.uri);
         });
     }
@@ -80,12 +81,10 @@ impl<'a> Host<'a> {
             .map_or(Self::Address(server.ip()), Self::Named)
     }
 
-    fn write(self, out: &mut Vec<u8>) {
-        // Writing to a vector cannot fail.
+    fn append(self, out: &mut Page) {
         match self {
-            Self::Named(name) => escape_lossy(out, &name.to_ascii_lowercase()),
-            Self::Address(IpAddr::V4(address)) => drop(write!(out, "{address}")),
-            Self::Address(IpAddr::V6(address)) => drop(write!(out, "[{address}]")),
+            Self::Named(name) => LowerCase(name).append(out),
+            Self::Address(address) => append_address(out, address),
         }
     }
 }

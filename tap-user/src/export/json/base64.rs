@@ -1,10 +1,8 @@
 //! Bytes in base64 (RFC 4648, section 4, with padding), with vector instructions where the
 //! processor has them.
 
+use super::page::Page;
 use base64::Engine;
-
-/// Bytes that are encoded at once: a multiple of three, so that only the last piece is padded.
-const PIECE: usize = 3 * 1024;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 static ENGINE: std::sync::LazyLock<base64::engine::Simd> = std::sync::LazyLock::new(|| {
@@ -14,20 +12,16 @@ static ENGINE: std::sync::LazyLock<base64::engine::Simd> = std::sync::LazyLock::
 static ENGINE: base64::engine::GeneralPurpose = base64::engine::general_purpose::STANDARD;
 
 /// Appends the bytes in base64.
-pub(super) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(encoded_length(bytes.len()));
-    // Goes through a piece on the stack, which stays in the nearest cache: encoding in place
-    // would have to fill the whole room with something first.
-    let mut encoded = [0; encoded_length(PIECE)];
-    for piece in bytes.chunks(PIECE) {
-        // Cannot fail: there is room for the longest piece.
-        let length = ENGINE.encode_slice(piece, &mut encoded).unwrap_or_default();
-        out.extend_from_slice(encoded.get(..length).unwrap_or_default());
-    }
+pub(super) fn encode(out: &mut Page, bytes: &[u8]) {
+    let length = encoded_length(bytes.len());
+    // Cannot fail: there is room for all of it.
+    let room = out.ahead(length).unwrap_or_default();
+    let encoded = ENGINE.encode_slice(bytes, room).unwrap_or_default();
+    out.advance(encoded);
 }
 
 /// Number of digits, padding included, for that many bytes.
-const fn encoded_length(bytes: usize) -> usize {
+fn encoded_length(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
@@ -38,9 +32,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn encoded(bytes: &[u8]) -> String {
-        let mut out = Vec::new();
+        let mut out = Page::default();
         encode(&mut out, bytes);
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.written().to_vec()).unwrap()
     }
 
     /// RFC 4648, section 10.

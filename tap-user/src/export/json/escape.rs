@@ -6,6 +6,7 @@
 //! these bits are walked. Between them, copies have fixed lengths and overshoot; what is too
 //! much is overwritten by what follows.
 
+use super::page::Page;
 use std::ops::Range;
 
 /// Bytes that are looked at together: one bit of a `u64` for each.
@@ -18,79 +19,56 @@ const WINDOW: usize = BLOCK + STRETCH;
 const LONGEST_ESCAPE: usize = 8;
 /// What a block can take in the worst case, with what copies overshoot.
 const WORST_BLOCK: usize = BLOCK * 6 + STRETCH;
-/// Escaped bytes that are gathered before they go on.
-const SCRATCH: usize = 2048;
+/// A power of two above that: of a place below it the compiler sees that there is room behind it.
+const PLACES: usize = WORST_BLOCK.next_power_of_two();
+/// Room for a block.
+const ROOM: usize = PLACES + STRETCH;
 
 /// Appends the text as the inside of a string.
-pub(super) fn escape(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let clean = clean_prefix(bytes);
-    let (plain, rest) = bytes.split_at_checked(clean).unwrap_or((bytes, &[]));
-    out.extend_from_slice(plain);
-    if !rest.is_empty() {
-        escape_rest(out, rest);
-    }
-}
-
-/// How many bytes in front stand in blocks that need no escape.
-fn clean_prefix(bytes: &[u8]) -> usize {
-    // Without a branch per byte: compiled to vector instructions.
-    let is_clean = |block: &&[u8]| !block.iter().fold(false, |any, &byte| any | needs_escape(byte));
-    bytes.chunks(BLOCK).take_while(is_clean).map(<[u8]>::len).sum()
-}
-
-fn escape_rest(out: &mut Vec<u8>, mut rest: &[u8]) {
-    let mut scratch = Scratch { out, bytes: [0; SCRATCH], length: 0 };
+pub(super) fn escape(out: &mut Page, text: &str) {
+    let mut rest = text.as_bytes();
     while let Some(window) = rest.first_chunk() {
-        scratch.block(window, BLOCK);
+        block(out, window, BLOCK);
         rest = rest.get(BLOCK..).unwrap_or_default();
     }
     // What is left is shorter than a window: up to two blocks.
     for last in rest.chunks(BLOCK) {
         let mut window = [b' '; WINDOW];
         window.iter_mut().zip(last).for_each(|(place, byte)| *place = *byte);
-        scratch.block(&window, last.len());
+        block(out, &window, last.len());
     }
-    scratch.flush();
 }
 
-/// Escaped bytes on their way into a record.
-struct Scratch<'a> {
-    out: &'a mut Vec<u8>,
-    bytes: [u8; SCRATCH],
-    /// Bytes that count; at most `SCRATCH`.
-    length: usize,
+/// Appends the first `length` bytes of the window, at most a block.
+fn block(out: &mut Page, window: &[u8; WINDOW], length: usize) {
+    let Some(room) = out.ahead(ROOM).and_then(<[u8]>::first_chunk_mut) else { return };
+    let mut places = places(window);
+    if places == 0 {
+        copy_block(room, window);
+        return out.advance(length);
+    }
+    // In local variables, as each place depends on the one before: memory would be slower.
+    let (mut at, mut from) = (0, 0);
+    while places != 0 {
+        let place = places.trailing_zeros() as usize % BLOCK;
+        at = copy(room, at, window, from..place);
+        at = put(room, at, window[place]);
+        from = place + 1;
+        places &= places - 1;
+    }
+    let end = copy(room, at, window, from..length);
+    out.advance(end);
 }
 
-impl Scratch<'_> {
-    /// Takes the first `length` bytes of the window, at most a block.
-    fn block(&mut self, window: &[u8; WINDOW], length: usize) {
-        if self.length > SCRATCH - WORST_BLOCK {
-            self.flush();
-        }
-        // In a local variable, as the next place depends on it: memory would be slower.
-        let mut at = self.length;
-        let mut from = 0;
-        let mut places = places(window);
-        while places != 0 {
-            let place = places.trailing_zeros() as usize % BLOCK;
-            at = copy(&mut self.bytes, at, window, from..place);
-            at = put(&mut self.bytes, at, window[place]);
-            from = place + 1;
-            places &= places - 1;
-        }
-        self.length = copy(&mut self.bytes, at, window, from..length);
-    }
-
-    fn flush(&mut self) {
-        self.out.extend_from_slice(self.bytes.get(..self.length).unwrap_or_default());
-        self.length = 0;
+fn copy_block(room: &mut [u8; ROOM], window: &[u8; WINDOW]) {
+    if let (Some(place), Some(block)) = (room.first_chunk_mut::<BLOCK>(), window.first_chunk()) {
+        *place = *block;
     }
 }
 
 /// Copies what stands between two escapes to the place `at`; yields the place behind it.
 fn copy(
-    bytes: &mut [u8; SCRATCH],
+    room: &mut [u8; ROOM],
     at: usize,
     window: &[u8; WINDOW],
     Range { start, end }: Range<usize>,
@@ -98,12 +76,12 @@ fn copy(
     let stretch = end.saturating_sub(start);
     if stretch <= STRETCH {
         let source = window.get(start..).and_then(<[u8]>::first_chunk::<STRETCH>);
-        let place = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+        let place = room.get_mut(at % PLACES..).and_then(<[u8]>::first_chunk_mut);
         if let (Some(source), Some(place)) = (source, place) {
             *place = *source;
         }
     } else if let Some(source) = window.get(start..end)
-        && let Some(place) = bytes.get_mut(at..at + stretch)
+        && let Some(place) = room.get_mut(at..at + stretch)
     {
         place.copy_from_slice(source);
     }
@@ -111,9 +89,9 @@ fn copy(
 }
 
 /// Puts what stands for a byte to the place `at`; yields the place behind it.
-fn put(bytes: &mut [u8; SCRATCH], at: usize, byte: u8) -> usize {
+fn put(room: &mut [u8; ROOM], at: usize, byte: u8) -> usize {
     let byte = usize::from(byte);
-    if let Some(place) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+    if let Some(place) = room.get_mut(at % PLACES..).and_then(<[u8]>::first_chunk_mut) {
         *place = ESCAPES[byte];
     }
     at + usize::from(LENGTHS[byte])
@@ -188,9 +166,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn escaped(text: &str) -> String {
-        let mut out = b"before".to_vec();
+        let mut out = Page::default();
+        out.extend(b"before");
         escape(&mut out, text);
-        String::from_utf8(out).unwrap().strip_prefix("before").unwrap().to_owned()
+        String::from_utf8(out.written().to_vec())
+            .unwrap()
+            .strip_prefix("before")
+            .unwrap()
+            .to_owned()
     }
 
     /// Byte by byte, as the RFC tells it.
