@@ -35,6 +35,8 @@ const MESSAGE_VECTOR: u64 = 16;
 const MESSAGE_COUNT: u64 = 24;
 /// Size of `struct mmsghdr` (64-bit).
 const MULTIPLE_STRIDE: u64 = 64;
+/// Size of `struct iovec` (64-bit).
+pub const VECTOR_STRIDE: u64 = 16;
 /// Largest number of `iovec` entries the kernel accepts (UIO_MAXIOV), also of messages.
 pub const VECTOR_LIMIT: u64 = 1_024;
 
