@@ -178,6 +178,8 @@ pub mod verdict {
     pub const COPY: u8 = 0;
     /// They are counted only.
     pub const IGNORE: u8 = 1;
+    /// They are of a role that nobody wants now; that may change.
+    pub const UNWANTED: u8 = 2;
 }
 
 /// A selected process.

@@ -47,6 +47,10 @@ pub static VERDICTS: HashMap<u64, u8> = HashMap::with_max_entries(65_536, 0);
 #[map]
 pub static VERDICT_COUNT: Array<u64> = Array::with_max_entries(1, 0);
 
+/// Roles whose connections are wanted: bit `1 << role` of the word.
+#[map]
+pub static ROLES: Array<u32> = Array::with_max_entries(1, 0);
+
 /// Counters.
 #[map]
 pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);

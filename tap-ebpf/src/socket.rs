@@ -2,7 +2,7 @@
 
 use crate::event::{Range, bare, emit_gap, output_bare, untold};
 use crate::kernel::{Address, current_process, follow, load, read, socket_network_namespace};
-use crate::maps::{CLOSED, LISTENERS, PORTS, PROCESSES, SOCKETS, constant, count};
+use crate::maps::{CLOSED, LISTENERS, PORTS, PROCESSES, ROLES, SOCKETS, constant, count};
 use crate::selection::listen;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_cgroup_id, bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skc_to_tcp_sock,
@@ -155,7 +155,14 @@ pub fn lookup_or_join(
     is_receive: bool,
 ) -> Option<&'static mut Socket> {
     if let Some(state) = lookup(socket) {
-        return Some(state);
+        if state.verdict != verdict::UNWANTED {
+            return Some(state);
+        }
+        if !is_wanted(state.identity.role) {
+            return None;
+        }
+        // Nobody was told of it so far: it begins anew.
+        SOCKETS.remove(socket as u64).ok()?;
     }
     join(socket, moved, sequences, is_receive)
 }
@@ -175,10 +182,6 @@ fn join(
     let unwanted = role == ROLE_ACCEPTED && only_ports && PORTS.get_ptr(u32::from(port)).is_none();
 
     let state = create(socket, role, if unwanted { verdict::IGNORE } else { verdict::COPY })?;
-    if unwanted {
-        // Nobody was told that it opened.
-        state.flags |= event_flag::CLOSE_TOLD;
-    }
     let (received, sent) = if is_receive { (moved, 0) } else { (0, moved) };
     state.received.sequence = sequences.received.wrapping_sub(received);
     state.sent.sequence = sequences.sent.wrapping_sub(sent);
@@ -188,6 +191,8 @@ fn join(
 
 #[inline(never)]
 fn create(socket: Address, role: u8, verdict: u8) -> Option<&'static mut Socket> {
+    let is_unwanted = verdict == verdict::COPY && !is_wanted(role);
+    let verdict = if is_unwanted { verdict::UNWANTED } else { verdict };
     let stream = Stream { next: 0, sequence: 0, thread: 0 };
     let fresh = Socket {
         identity: Identity {
@@ -211,7 +216,8 @@ fn create(socket: Address, role: u8, verdict: u8) -> Option<&'static mut Socket>
         budget: 0,
         turn: u8::MAX,
         verdict,
-        flags: 0,
+        // Nobody is told of what is not copied.
+        flags: if verdict == verdict::COPY { 0 } else { event_flag::CLOSE_TOLD },
         fin_queued: 0,
     };
     if SOCKETS.insert(socket as u64, fresh, 0).is_err() {
@@ -219,6 +225,13 @@ fn create(socket: Address, role: u8, verdict: u8) -> Option<&'static mut Socket>
         return None;
     }
     lookup(socket)
+}
+
+/// Whether somebody wants connections of that role now.
+#[inline(always)]
+fn is_wanted(role: u8) -> bool {
+    // SAFETY: an aligned word that userspace writes in one piece.
+    ROLES.get_ptr(0).is_some_and(|roles| unsafe { *roles } & (1 << role) != 0)
 }
 
 #[inline(always)]

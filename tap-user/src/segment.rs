@@ -52,6 +52,35 @@ pub enum Leg {
     Upstream,
 }
 
+/// The legs that somebody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Legs {
+    /// Connections that the gateway accepted.
+    pub client: bool,
+    /// Connections that it opened.
+    pub upstream: bool,
+}
+
+impl Legs {
+    /// All there are.
+    pub const BOTH: Self = Self { client: true, upstream: true };
+
+    /// Those for which this holds.
+    #[must_use]
+    pub fn that(is_wanted: impl Fn(Leg) -> bool) -> Self {
+        Self { client: is_wanted(Leg::Client), upstream: is_wanted(Leg::Upstream) }
+    }
+
+    /// Whether this is one of them.
+    #[must_use]
+    pub fn contains(self, leg: Leg) -> bool {
+        match leg {
+            Leg::Client => self.client,
+            Leg::Upstream => self.upstream,
+        }
+    }
+}
+
 /// The way bytes travel, by the roles of the HTTP peers (not by who is being watched).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {

@@ -2,11 +2,12 @@
 
 use super::admin::AdminAddress;
 use super::settings::{
-    BodyCap, HeaderName, Namespace, ProcessId, ProcessName, RingSize, SnapLength,
+    BodyCap, HeaderName, Namespace, Nice, ProcessId, ProcessName, RingSize, SnapLength,
 };
 use super::source::SourceKind;
 use crate::export::SinkSettings;
 use crate::gateway::Generator;
+use crate::policy::LegName;
 use crate::units::{ByteSize, Period, Port};
 use clap::{Args, Parser, Subcommand};
 use std::net::IpAddr;
@@ -200,6 +201,9 @@ pub(super) struct CommonArguments {
     /// Ring between kernel and userspace, a power of two [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub(super) ring_size: Option<RingSize>,
+    /// Priority in the processor scheduler, -20 (first) to 19 (last): see `nice` [default: -10]
+    #[arg(long, value_name = "NICE", allow_negative_numbers = true)]
+    pub(super) nice: Option<Nice>,
     /// Where metrics and health are told over HTTP, or `off`
     /// [default: 127.0.0.1:9464 for run, off for watch]
     #[arg(long, value_name = "ADDRESS")]
@@ -254,6 +258,9 @@ pub(super) struct SelectionArguments {
     /// Only in this control group (version 2): its path below the mount point
     #[arg(long, value_name = "PATH")]
     pub(super) cgroup: Option<PathBuf>,
+    /// Only this side of the gateway: client or upstream [default: those that a sink's format carries]
+    #[arg(long, value_name = "SIDE")]
+    pub(super) leg: Vec<LegName>,
 }
 
 /// Where bytes are seen.

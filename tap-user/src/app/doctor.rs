@@ -120,7 +120,12 @@ fn probes() -> Finding {
     use crate::capture::probes::{ProbeSettings, Probes};
     // A selection that nobody can match: nothing is looked at while trying.
     let nobody = Selection { names: vec!["gatetap-doctor-".to_owned()], ..Selection::default() };
-    let settings = ProbeSettings { selection: nobody, body_cap: 0, ring_bytes: 64 * 1024 };
+    let settings = ProbeSettings {
+        selection: nobody,
+        legs: crate::segment::Legs::BOTH,
+        body_cap: 0,
+        ring_bytes: 64 * 1024,
+    };
     let what = match Probes::start(&settings) {
         Ok(_) => "hook set `sockets`: loaded, attached and removed again".to_owned(),
         Err(error) => {

@@ -9,7 +9,7 @@ use crate::gateway::Correlator;
 use crate::http::content::Contents;
 use crate::http::{Limits, MemoryBudget, Observer, Protocol};
 use crate::policy::{Policy, PolicyTotals};
-use crate::segment::{Abandonment, Connection, Happening, Interest, Time};
+use crate::segment::{Abandonment, Connection, Happening, Interest, Legs, Time};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -50,6 +50,8 @@ struct Output {
     exporter: Exporter,
     exchanges: Exchanges,
     patience: Patience,
+    /// Sides of the gateway that are looked at.
+    legs: Legs,
 }
 
 /// What happens when a sink is slower than the source.
@@ -68,10 +70,12 @@ impl Pipeline {
         policy: Policy,
         exporter: Exporter,
         patience: Patience,
+        legs: Legs,
     ) -> Self {
         let content_cap = limits.body_cap;
         let exchanges = Exchanges::default();
-        let output = Output { content_cap, correlator, policy, exporter, exchanges, patience };
+        let output =
+            Output { content_cap, correlator, policy, exporter, exchanges, patience, legs };
         let (observed, timers, protocols) =
             (HashMap::default(), Timers::default(), BTreeMap::new());
         Self { limits, budget, observed, timers, output, protocols }
@@ -126,6 +130,7 @@ impl Pipeline {
     pub(super) fn reconfigure(&mut self, settings: &RecordSettings) -> Result<(), Failure> {
         let output = &mut self.output;
         output.exporter.reconfigure(settings.sinks.clone(), DRAIN_DEADLINE)?;
+        output.legs = settings.wanted_legs();
         output.policy.replace(settings.policy.clone());
         output.correlator.change(settings.generator, settings.correlation_header.clone());
         Ok(())
@@ -234,6 +239,9 @@ impl Output {
             return;
         }
         while let Some(exchange) = observed.observer.poll() {
+            if !self.legs.contains(observed.connection.leg) {
+                continue;
+            }
             self.exchanges.count(&observed.connection, &exchange);
             let mut observation = self.correlator.identify(&observed.connection, exchange);
             observation.contents = Contents::new(self.content_cap);

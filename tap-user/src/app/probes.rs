@@ -7,7 +7,7 @@ use super::source::{Source, wanted};
 use super::totals::{self, Kernel, ProcessBytes};
 use crate::capture::probes::{ProbeSettings, Probes};
 use crate::capture::selection::{Found, Selection, scan};
-use crate::segment::Time;
+use crate::segment::{Legs, Time};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ impl ProbeSource {
     pub(super) fn start(settings: &Settings) -> Result<Self, Failure> {
         let probes = Probes::start(&ProbeSettings {
             selection: settings.selection.clone(),
+            legs: settings.records.wanted_legs(),
             body_cap: u32::try_from(settings.records.limits.body_cap)?,
             ring_bytes: settings.ring_bytes,
         })?;
@@ -38,6 +39,10 @@ impl ProbeSource {
 impl Source for ProbeSource {
     fn poll(&mut self, pipeline: &mut Pipeline) -> usize {
         self.probes.poll(&mut |serial, happening| pipeline.handle(serial, happening))
+    }
+
+    fn want(&mut self, legs: Legs) -> Result<(), Failure> {
+        Ok(self.probes.want(legs)?)
     }
 
     fn wait(&self) {

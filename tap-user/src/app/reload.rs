@@ -5,8 +5,10 @@
 use super::Failure;
 use super::pipeline::Pipeline;
 use super::settings::{Settings, SettingsFile};
+use super::source::Source;
 use crate::document::Problem;
 use crate::export::{SinkSpecification, Stamp};
+use crate::segment::Legs;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -32,6 +34,8 @@ pub(super) struct Reload {
     running: BTreeMap<String, Value>,
     /// Sinks as they run, with the state of what they depended on when they began.
     sinks: Vec<(SinkSpecification, Stamp)>,
+    /// Sides of the gateway that were named at the start.
+    legs: Option<Legs>,
     terminals: usize,
 }
 
@@ -46,26 +50,30 @@ impl Reload {
         signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&asked))?;
         let running = by_key(&settings.typed);
         let sinks = stamped(settings.records.sinks.clone());
-        Ok(Self { asked, stop, read, running, sinks, terminals: terminals() })
+        let legs = settings.records.legs;
+        Ok(Self { asked, stop, read, running, sinks, legs, terminals: terminals() })
     }
 
     /// Does it if it was asked for.
-    pub(super) fn apply_if_asked(&mut self, pipeline: &mut Pipeline) {
+    pub(super) fn apply_if_asked(&mut self, source: &mut dyn Source, pipeline: &mut Pipeline) {
         if !self.asked.swap(false, Ordering::Relaxed) {
             return;
         }
         if terminals() < self.terminals {
             // The terminal is gone: nobody asks for new settings, the tap is to end.
             self.stop.store(true, Ordering::Relaxed);
-        } else if let Err(failure) = self.apply(pipeline) {
+        } else if let Err(failure) = self.apply(source, pipeline) {
             eprintln!("gatetap: nothing is changed: {failure}");
         }
     }
 
-    fn apply(&mut self, pipeline: &mut Pipeline) -> Result<(), Failure> {
+    fn apply(&mut self, source: &mut dyn Source, pipeline: &mut Pipeline) -> Result<(), Failure> {
         let mut settings = (self.read)()?;
         settings.records.sinks = self.with_generations(settings.records.sinks);
+        // Which legs are named stays as it was, but what sinks carry may be others.
+        settings.records.legs = self.legs;
         pipeline.reconfigure(&settings.records)?;
+        source.want(settings.records.wanted_legs())?;
         let sinks = self.tell_sinks(&settings.records.sinks);
         self.sinks = stamped(settings.records.sinks);
         self.tell_keys(by_key(&settings.typed), sinks);

@@ -24,6 +24,7 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) fn run(read: ReadSettings) -> Result<(), Failure> {
     let settings = read()?;
     let stop = start::stop_on_signals()?;
+    start::take_priority(settings.nice);
     let runtime = start::sink_threads()?;
     let run = uuid::Uuid::new_v4().as_u64_pair().0;
     let mut pipeline = start::pipeline(&runtime, &settings.records, run, Patience::None)?;
@@ -55,7 +56,7 @@ fn watch(
             timers_due = Instant::now() + TIMER_INTERVAL;
             source.handle_timeout(pipeline)?;
             pipeline.handle_timeout(source.now());
-            reload.apply_if_asked(pipeline);
+            reload.apply_if_asked(source, pipeline);
             board.turned();
         }
         if Instant::now() >= post_due {

@@ -6,7 +6,7 @@ use super::settings::Settings;
 use super::totals;
 use super::{Failure, with_causes};
 use crate::capture::selection::Selection;
-use crate::segment::Time;
+use crate::segment::{Legs, Time};
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,12 @@ use serde::{Deserialize, Serialize};
 pub(super) trait Source {
     /// Tells what has happened; returns how much that was, 0 for nothing. Never waits.
     fn poll(&mut self, pipeline: &mut Pipeline) -> usize;
+
+    /// Connections on other legs than these are wanted by nobody: they need not be told. Those that
+    /// are told already may go on.
+    fn want(&mut self, _legs: Legs) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Waits a little: there was nothing.
     fn wait(&self);

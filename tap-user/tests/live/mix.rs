@@ -78,6 +78,11 @@ impl Mix {
         Self { ports, random: Random::new(prefix.len() as u64), prefix, made: 0 }
     }
 
+    /// Whom the plans are for.
+    pub(crate) fn ports(&self) -> Ports {
+        self.ports
+    }
+
     /// Plans with at least `exchanges` exchanges in all, the heavy ones among them.
     pub(crate) fn plans(&mut self, exchanges: usize) -> Vec<Plan> {
         let target = self.made + exchanges;

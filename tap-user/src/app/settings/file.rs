@@ -2,13 +2,17 @@
 //! `gatetap config defaults`, the JSON Schema and docs/settings.md say of them; `x-flag` names the
 //! argument of the command line that goes before a key.
 
-use super::values::{BodyCap, HeaderName, Namespace, ProcessId, ProcessName, RingSize, SnapLength};
+use super::values::{
+    BodyCap, HeaderName, Namespace, Nice, ProcessId, ProcessName, RingSize, SnapLength,
+};
 use crate::app::admin::AdminAddress;
 use crate::app::source::SourceKind;
 use crate::export::SinkSettings;
 use crate::gateway::{DEFAULT_HEADER, Generator};
 use crate::http::{DEFAULT_AGE_LIMIT_NS, DEFAULT_BODY_CAP, DEFAULT_MEMORY_BYTES};
-use crate::policy::{FilterSettings, RateLimitSettings, RedactionSettings, SamplingSettings};
+use crate::policy::{
+    FilterSettings, LegName, RateLimitSettings, RedactionSettings, SamplingSettings,
+};
 use crate::units::{ByteSize, Period, Port};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +21,8 @@ use std::time::Duration;
 
 /// Ring between kernel and userspace.
 const DEFAULT_RING_BYTES: u64 = 64 * 1024 * 1024;
+/// Before the gateway, behind what the kernel itself does.
+const DEFAULT_NICE: i8 = -10;
 /// Name for all interfaces at once, as in tcpdump.
 pub(super) const ALL_INTERFACES: &str = "any";
 /// Bytes of a packet that are captured, as in tcpdump: more than any packet has.
@@ -54,6 +60,10 @@ pub(crate) struct SettingsFile {
     /// bytes are lost and counted.
     #[schemars(extend("x-flag" = "--ring-size"))]
     pub(crate) ring_size: RingSize,
+    /// Priority in the processor scheduler (nice(1)), from -20 (first) to 19 (last). Where all processors are
+    /// busy, a tap that comes too late loses bytes; what it does not use, it does not take.
+    #[schemars(extend("x-flag" = "--nice"))]
+    pub(crate) nice: Nice,
     /// Memory for heads and bodies of exchanges under way; beyond it bodies are cut and say
     /// `memory_limited`.
     #[schemars(extend("x-flag" = "--memory-limit"))]
@@ -105,6 +115,10 @@ pub(crate) struct SelectSettings {
     /// Only in this control group (version 2): its path below the mount point.
     #[schemars(extend("x-flag" = "--cgroup"))]
     pub(crate) control_group: Option<PathBuf>,
+    /// Sides of the gateway: `client`, `upstream`. By default those that the format of a sink carries:
+    /// what nobody wants is not copied out of the gateway.
+    #[schemars(extend("x-flag" = "--leg"))]
+    pub(crate) legs: Vec<LegName>,
 }
 
 /// Ids that tie the records of one request together.
@@ -130,6 +144,7 @@ impl Default for SettingsFile {
             body_cap: BodyCap(ByteSize(DEFAULT_BODY_CAP)),
             age_limit: Period(Duration::from_nanos(DEFAULT_AGE_LIMIT_NS)),
             ring_size: RingSize(ByteSize(DEFAULT_RING_BYTES)),
+            nice: Nice(DEFAULT_NICE),
             memory_limit: ByteSize(DEFAULT_MEMORY_BYTES),
             correlation: CorrelationSettings::default(),
             redaction: RedactionSettings::default(),

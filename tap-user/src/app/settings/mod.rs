@@ -23,5 +23,5 @@ pub(super) use resolved::{
 pub(super) use schema::schema;
 pub(super) use selection::select;
 pub(super) use values::{
-    BodyCap, HeaderName, Namespace, ProcessId, ProcessName, RingSize, SnapLength,
+    BodyCap, HeaderName, Namespace, Nice, ProcessId, ProcessName, RingSize, SnapLength,
 };

@@ -14,6 +14,7 @@ impl Loaded {
         loaded.put_source(&arguments.source);
         loaded.put("age_limit", "--age-limit", arguments.age_limit, |file| &mut file.age_limit);
         loaded.put("ring_size", "--ring-size", arguments.ring_size, |file| &mut file.ring_size);
+        loaded.put("nice", "--nice", arguments.nice, |file| &mut file.nice);
         let admin = arguments.admin.map(Some);
         loaded.put("admin.listen", "--admin", admin, |file| &mut file.admin.listen);
         Ok(loaded)
@@ -54,6 +55,7 @@ impl Loaded {
         });
         let group = given.cgroup.clone().map(Some);
         self.put("select.control_group", "--cgroup", group, |file| &mut file.select.control_group);
+        self.put("select.legs", "--leg", some(&given.leg), |file| &mut file.select.legs);
     }
 
     fn put_source(&mut self, given: &SourceArguments) {

@@ -16,6 +16,7 @@ use crate::export::{Format, SinkSettings, SinkSpecification};
 use crate::gateway::Generator;
 use crate::http::Limits;
 use crate::policy::Rules;
+use crate::segment::Legs;
 use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) source: SourceKind,
     pub(crate) packets: PacketSettings,
     pub(crate) ring_bytes: u32,
+    /// Priority in the processor scheduler.
+    pub(crate) nice: i8,
     /// Where metrics and health are told; `None`: at the default address, if it is free.
     pub(crate) admin: Option<AdminAddress>,
     pub(crate) records: RecordSettings,
@@ -71,6 +74,8 @@ pub(crate) struct SendSettings {
 /// What becomes of exchanges, wherever they were seen.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordSettings {
+    /// Sides of the gateway that are looked at; `None`: those that a sink's format carries.
+    pub(crate) legs: Option<Legs>,
     pub(crate) limits: Limits,
     pub(crate) memory_bytes: u64,
     pub(crate) generator: Generator,
@@ -79,6 +84,14 @@ pub(crate) struct RecordSettings {
     pub(crate) policy: Rules,
     pub(crate) sinks: Vec<SinkSpecification>,
     pub(crate) totals_file: Option<PathBuf>,
+}
+
+impl RecordSettings {
+    /// Sides of the gateway that are looked at.
+    pub(crate) fn wanted_legs(&self) -> Legs {
+        let is_carried = |leg| self.sinks.iter().any(|sink| sink.format.carries(leg));
+        self.legs.unwrap_or_else(|| Legs::that(is_carried))
+    }
 }
 
 /// Settings of `gatetap run`; without any sink records go to standard output.
@@ -97,6 +110,8 @@ pub(crate) fn for_read(arguments: &ReadArguments) -> Result<ReadSettings, Proble
     loaded.write_somewhere();
     let mut records = loaded.resolve_records()?;
     records.limits.age_limit_ns = u64::MAX;
+    // What is in the file is counted, wanted or not: it costs nobody but the reader.
+    records.legs = Some(Legs::BOTH);
     records.totals_file = arguments.records.totals_file.clone();
     Ok(ReadSettings {
         files: arguments.files.clone(),
@@ -148,12 +163,13 @@ impl Loaded {
 
     /// Settings of a tap.
     pub(crate) fn resolve(&self) -> Result<Settings, Problem> {
-        let SettingsFile { source, ring_size, admin, .. } = &self.settings;
+        let SettingsFile { source, ring_size, nice, admin, .. } = &self.settings;
         Ok(Settings {
             selection: selection(&self.settings).map_err(|problem| self.place(problem))?,
             source: *source,
             packets: packets(&self.settings).map_err(|problem| self.place(problem))?,
             ring_bytes: ring_size.bytes(),
+            nice: nice.0,
             admin: admin.listen,
             records: self.resolve_records()?,
             typed: self.settings.clone(),
@@ -164,7 +180,9 @@ impl Loaded {
         let SettingsFile { body_cap, age_limit, memory_limit, correlation, sinks, .. } =
             &self.settings;
         let sinks = self::sinks(sinks).map_err(|problem| self.place(problem))?;
+        let legs = &self.settings.select.legs;
         Ok(RecordSettings {
+            legs: (!legs.is_empty()).then(|| Legs::that(|leg| legs.contains(&leg.into()))),
             limits: Limits {
                 body_cap: body_cap.0.0,
                 age_limit_ns: u64::try_from(age_limit.0.as_nanos()).unwrap_or(u64::MAX),

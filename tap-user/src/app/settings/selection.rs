@@ -21,7 +21,7 @@ pub(crate) fn select(arguments: &SelectionArguments) -> Result<Selection, Proble
 
 /// Kong's ports are watched unless something else is named: processes, ports, or a filter.
 pub(super) fn selection(settings: &SettingsFile) -> Result<Selection, Problem> {
-    let SelectSettings { ports, processes, pids, network_namespace, control_group } =
+    let SelectSettings { ports, processes, pids, network_namespace, control_group, .. } =
         &settings.select;
     let mut ports: Vec<u16> = ports.iter().map(|port| port.number()).collect();
     let is_named = !(ports.is_empty() && processes.is_empty() && pids.is_empty());

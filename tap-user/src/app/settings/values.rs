@@ -13,6 +13,8 @@ use std::str::FromStr;
 const RING_BYTES: std::ops::RangeInclusive<u64> = 64 * 1024..=1024 * 1024 * 1024;
 /// Bounds of the snap length: the headers must fit, and a packet into a block of the ring.
 const SNAP_LENGTH: std::ops::RangeInclusive<u64> = 64..=256 * 1024;
+/// Bounds of the priority (setpriority(2)).
+const NICE: std::ops::RangeInclusive<i8> = -20..=19;
 /// Largest body cap: beyond it a few exchanges would fill all memory.
 const BODY_CAP_LIMIT: u64 = 1024 * 1024 * 1024;
 /// Longest process name that the kernel keeps, in bytes.
@@ -32,6 +34,11 @@ pub(crate) struct SnapLength(pub(crate) ByteSize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct BodyCap(pub(crate) ByteSize);
+
+/// A priority in the processor scheduler: the lower, the sooner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "i8")]
+pub(crate) struct Nice(pub(crate) i8);
 
 /// A process name as the kernel keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +110,15 @@ impl FromStr for BodyCap {
             return Err(format!("`{text}` is too much for each body; use at most 1GiB"));
         }
         Ok(Self(size))
+    }
+}
+
+impl FromStr for Nice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number| NICE.contains(number));
+        number.map(Self).ok_or_else(|| format!("`{text}` is no priority; use -20 to 19"))
     }
 }
 
@@ -225,6 +241,36 @@ text_value!(
         "title": "process name", "type": "string", "minLength": 1, "maxLength": NAME_LIMIT
     })
 );
+impl From<Nice> for i8 {
+    fn from(nice: Nice) -> Self {
+        nice.0
+    }
+}
+
+impl TryFrom<String> for Nice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl JsonSchema for Nice {
+    fn schema_name() -> Cow<'static, str> {
+        "priority".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "title": "priority", "type": "integer", "minimum": NICE.start(), "maximum": NICE.end()
+        })
+    }
+}
+
 impl From<ProcessId> for u32 {
     fn from(id: ProcessId) -> Self {
         id.0
@@ -289,6 +335,9 @@ mod tests {
             assert!(text.parse::<HeaderName>().is_err(), "{text}");
         }
         assert!("net".parse::<Namespace>().is_err());
+        for text in ["-21", "20", "low"] {
+            assert!(text.parse::<Nice>().is_err(), "{text}");
+        }
         assert!("0".parse::<ProcessId>().is_err());
     }
 

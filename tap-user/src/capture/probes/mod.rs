@@ -13,12 +13,14 @@ mod tracker;
 use crate::capture::clock::Clock;
 use crate::capture::selection::{Found, Selection, scan};
 use crate::capture::traffic::Traffic;
-use crate::segment::{Happening, Interest, Time};
+use crate::segment::{Happening, Interest, Legs, Time};
 use aya::maps::{HashMap as KernelMap, MapData};
 use event::Record;
 use programs::{Plain, ProbeError, Programs, map_error};
 use std::collections::{BTreeMap, HashSet};
-use tap_ebpf::{Counters, ListenerKey, NAME_LENGTH, Settings, verdict};
+use tap_ebpf::{
+    Counters, ListenerKey, NAME_LENGTH, ROLE_ACCEPTED, ROLE_CONNECTED, Settings, verdict,
+};
 use tracker::Tracker;
 
 /// Events handled in one call of [`Probes::poll`], so that timers are looked at in between.
@@ -29,6 +31,8 @@ const EVENTS_PER_POLL: usize = 4_096;
 pub struct ProbeSettings {
     /// Who is watched.
     pub selection: Selection,
+    /// Sides of the gateway that are wanted.
+    pub legs: Legs,
     /// Bytes of each body that are wanted.
     pub body_cap: u32,
     /// Size of the ring between kernel and userspace in bytes; a power of two.
@@ -61,7 +65,13 @@ impl Probes {
             network_namespace: selection.network_namespace.unwrap_or(0),
             control_group: selection.control_group.unwrap_or(0),
         };
-        let programs = Programs::start(&in_kernel, &selection.ports, &names, settings.ring_bytes)?;
+        let programs = Programs::start(
+            &in_kernel,
+            &selection.ports,
+            &names,
+            roles(settings.legs),
+            settings.ring_bytes,
+        )?;
         let mut probes = Self {
             programs,
             selection,
@@ -90,6 +100,11 @@ impl Probes {
         self.tracker.set_listeners(&found);
         self.selected = found;
         Ok(())
+    }
+
+    /// Connections of other legs are not copied from now on, unless userspace has been told of them.
+    pub fn want(&mut self, legs: Legs) -> Result<(), ProbeError> {
+        self.programs.roles.set(0, roles(legs), 0).map_err(|e| map_error("ROLES", e))
     }
 
     /// The processes selected at the last scan.
@@ -196,6 +211,11 @@ impl Probes {
     fn publish_verdict_count(&mut self) {
         let _ = self.programs.verdict_count.set(0, self.judged.len() as u64, 0);
     }
+}
+
+/// The kernel's word for legs: one bit per role.
+fn roles(legs: Legs) -> u32 {
+    u32::from(legs.client) << ROLE_ACCEPTED | u32::from(legs.upstream) << ROLE_CONNECTED
 }
 
 /// Selects a process unless the kernel already follows it.

@@ -87,15 +87,19 @@ pub struct Programs {
     pub verdicts: HashMap<MapData, u64, u8>,
     /// Number of those.
     pub verdict_count: Array<MapData, u64>,
+    /// Roles whose connections are wanted.
+    pub roles: Array<MapData, u32>,
     counters: PerCpuArray<MapData, Plain<Counters>>,
 }
 
 impl Programs {
-    /// Loads and attaches all programs. `ports` and `names` are those that select a process.
+    /// Loads and attaches all programs. `ports` and `names` are those that select a process, `roles`
+    /// those of connections that are wanted (bit `1 << role`).
     pub fn start(
         settings: &Settings,
         ports: &[u16],
         names: &[[u8; NAME_LENGTH]],
+        roles: u32,
         ring_bytes: u32,
     ) -> Result<Self, ProbeError> {
         let offsets = offsets(&Btf::kernel()?)?;
@@ -108,6 +112,7 @@ impl Programs {
             .load(OBJECT)?;
         fill(&mut ebpf, "PORTS", ports.iter().map(|&port| u32::from(port)))?;
         fill(&mut ebpf, "NAMES", names.iter().copied())?;
+        set(&mut ebpf, "ROLES", roles)?;
         attach_all(&mut ebpf)?;
         Ok(Self {
             events: take(&mut ebpf, "EVENTS")?,
@@ -118,6 +123,7 @@ impl Programs {
             closed: take(&mut ebpf, "CLOSED")?,
             verdicts: take(&mut ebpf, "VERDICTS")?,
             verdict_count: take(&mut ebpf, "VERDICT_COUNT")?,
+            roles: take(&mut ebpf, "ROLES")?,
             counters: take(&mut ebpf, "COUNTERS")?,
             _ebpf: ebpf,
         })
@@ -164,13 +170,21 @@ where
     ebpf.take_map(map).ok_or_else(missing).and_then(M::try_from).map_err(|e| map_error(map, e))
 }
 
+/// Puts a value into a map of one.
+fn set<V: Pod>(ebpf: &mut Ebpf, map: &'static str, value: V) -> Result<(), ProbeError> {
+    // Borrowed, not taken: the map must stay open until the programs that use it are loaded.
+    let missing = || MapError::InvalidName { name: map.to_owned() };
+    let found = ebpf.map_mut(map).ok_or_else(missing);
+    let mut array: Array<_, V> = found.and_then(Array::try_from).map_err(|e| map_error(map, e))?;
+    array.set(0, value, 0).map_err(|e| map_error(map, e))
+}
+
 /// Puts keys into a map that is used as a set.
 fn fill<K: Pod>(
     ebpf: &mut Ebpf,
     map: &'static str,
     keys: impl Iterator<Item = K>,
 ) -> Result<(), ProbeError> {
-    // Borrowed, not taken: the map must stay open until the programs that use it are loaded.
     let missing = || MapError::InvalidName { name: map.to_owned() };
     let found = ebpf.map_mut(map).ok_or_else(missing);
     let mut set: HashMap<_, K, u8> =

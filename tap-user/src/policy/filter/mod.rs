@@ -9,7 +9,6 @@ pub use settings::{ConditionSettings, FilterSettings, Glob, LegName, SizeRange};
 use super::status::Statuses;
 use crate::gateway::Observation;
 use crate::http::{Headers, Outcome, Request, Response, urlencoded};
-use crate::segment::Leg;
 use globset::GlobSet;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -109,13 +108,7 @@ impl Condition {
 
     fn matches(&self, observation: &Observation) -> bool {
         let connection = &observation.connection;
-        let has_leg = |legs: &Vec<LegName>| {
-            let leg = match connection.leg {
-                Leg::Client => LegName::Client,
-                Leg::Upstream => LegName::Upstream,
-            };
-            legs.contains(&leg)
-        };
+        let has_leg = |legs: &Vec<LegName>| legs.contains(&connection.leg.into());
         holds(&self.others.legs, has_leg)
             && holds(&self.others.ports, |ports| ports.contains(&connection.server.port()))
             && self.matches_request(observation.exchange.request.as_ref())

@@ -1,7 +1,9 @@
 //! What settings say about filters.
 
 use crate::policy::status::Statuses;
+use crate::segment::Leg;
 use crate::units::ByteSize;
+use clap::ValueEnum;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -69,13 +71,22 @@ impl SizeRange {
 }
 
 /// A side of the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum LegName {
     /// Connections that the gateway accepted.
     Client,
     /// Connections that it opened.
     Upstream,
+}
+
+impl From<Leg> for LegName {
+    fn from(leg: Leg) -> Self {
+        match leg {
+            Leg::Client => Self::Client,
+            Leg::Upstream => Self::Upstream,
+        }
+    }
 }
 
 /// A text with `*` (anything but `/`), `**` (anything), `?`, `[a-z]` and `{a,b}`.

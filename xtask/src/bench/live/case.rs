@@ -69,6 +69,8 @@ pub(super) struct Bench<'a> {
     pub(super) gatetap: &'a Path,
     pub(super) site: &'a Site,
     pub(super) receiver: &'a Receiver,
+    /// Further arguments of gatetap.
+    pub(super) tap_arguments: &'a [String],
     pub(super) folder: &'a Path,
     pub(super) length: Duration,
 }
@@ -111,7 +113,8 @@ impl Bench<'_> {
             }
             Case::Watched => (self.site.plain.nginx.master_pid(), self.site.plain.port),
         };
-        Tap::start(self.gatetap, who, self.receiver.port, load, self.folder).map(Some)
+        let more = load.tap.iter().map(ToString::to_string).chain(self.tap_arguments.to_vec());
+        Tap::start(self.gatetap, who, self.receiver.port, more, self.folder).map(Some)
     }
 }
 

@@ -39,6 +39,9 @@ pub(crate) struct LiveArguments {
     /// Seconds of each run
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=120))]
     seconds: u8,
+    /// Further arguments of `gatetap run`, for instance `--nice=0`
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    tap: Vec<String>,
     /// Write all figures as JSON into this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -63,6 +66,7 @@ pub(crate) fn run(arguments: &LiveArguments) -> Result<()> {
         gatetap: &gatetap,
         site: &site,
         receiver: &receiver,
+        tap_arguments: &arguments.tap,
         folder: folder.path(),
         length: Duration::from_secs(seconds.into()),
     };

@@ -10,7 +10,6 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use xtask::rig::OwnedChild;
 
-use super::load::Load;
 use super::usage::{self, Processor};
 use crate::interrupt;
 
@@ -38,7 +37,7 @@ pub(super) struct TapUsage {
 
 impl Tap {
     /// Watches what the process `pid` and those it forks do for clients of `port`, and sends records to
-    /// `collector_port`.
+    /// `collector_port`; `more` are further arguments.
     ///
     /// # Errors
     /// When it ends or takes too long before it is attached.
@@ -46,7 +45,7 @@ impl Tap {
         gatetap: &Path,
         (pid, port): (u32, u16),
         collector_port: u16,
-        load: &Load,
+        more: impl IntoIterator<Item = String>,
         folder: &Path,
     ) -> Result<Self> {
         let (messages, totals) = (folder.join("gatetap.log"), folder.join("totals.json"));
@@ -60,7 +59,7 @@ impl Tap {
             "--port",
             &port.to_string(),
         ]);
-        command.args(load.tap);
+        command.args(more);
         command.args(["--sink", &format!("tcp:127.0.0.1:{collector_port},format=kong")]);
         command.arg("--totals-file").arg(&totals);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&messages)?);
