@@ -1,6 +1,6 @@
 //! Which memory the running system call moved: from its number and arguments.
 
-use crate::kernel::{Address, current_task, current_thread, read};
+use crate::kernel::{Address, current_task, current_thread, load};
 use crate::maps::{MULTIPLE, constant};
 use aya_ebpf::helpers::bpf_probe_read_user;
 use aya_ebpf::helpers::generated::bpf_task_pt_regs;
@@ -35,6 +35,8 @@ const MESSAGE_VECTOR: u64 = 16;
 const MESSAGE_COUNT: u64 = 24;
 /// Size of `struct mmsghdr` (64-bit).
 const MULTIPLE_STRIDE: u64 = 64;
+/// Size of `struct iovec` (64-bit).
+pub const VECTOR_STRIDE: u64 = 16;
 /// Largest number of `iovec` entries the kernel accepts (UIO_MAXIOV), also of messages.
 pub const VECTOR_LIMIT: u64 = 1_024;
 
@@ -76,17 +78,17 @@ pub fn forget_multiple() {
 
 fn receive_memory(socket: Address, registers: Address, number: i64) -> Option<Memory> {
     if number == constant!(CALL_NUMBERS.recvfrom) || number == constant!(CALL_NUMBERS.read) {
-        return buffer(registers);
+        return Some(buffer(registers));
     }
     if number == constant!(CALL_NUMBERS.readv) {
-        return vector(registers);
+        return Some(vector(registers));
     }
     if number == constant!(CALL_NUMBERS.recvmsg) {
-        return message(argument_2(registers)?);
+        return message(argument_2(registers));
     }
     if number == constant!(CALL_NUMBERS.recvmmsg) {
         // With a time limit the call may stop between two messages without a trace.
-        let timeout: u64 = read(registers, constant!(OFFSETS.registers_argument_5))?;
+        let timeout: u64 = load(registers, constant!(OFFSETS.registers_argument_5));
         return if timeout == 0 { multiple(socket, registers, false) } else { None };
     }
     None
@@ -94,13 +96,13 @@ fn receive_memory(socket: Address, registers: Address, number: i64) -> Option<Me
 
 fn send_memory(socket: Address, registers: Address, number: i64) -> Option<Memory> {
     if number == constant!(CALL_NUMBERS.writev) {
-        return vector(registers);
+        return Some(vector(registers));
     }
     if number == constant!(CALL_NUMBERS.sendto) || number == constant!(CALL_NUMBERS.write) {
-        return buffer(registers);
+        return Some(buffer(registers));
     }
     if number == constant!(CALL_NUMBERS.sendmsg) {
-        return message(argument_2(registers)?);
+        return message(argument_2(registers));
     }
     if number == constant!(CALL_NUMBERS.sendmmsg) {
         return multiple(socket, registers, true);
@@ -124,15 +126,14 @@ fn hidden_reason(number: i64) -> u8 {
 }
 
 #[inline(always)]
-fn buffer(registers: Address) -> Option<Memory> {
-    let base = argument_2(registers)?;
-    Some(Memory { vector: 0, count: 0, base, is_multiple_send: false })
+fn buffer(registers: Address) -> Memory {
+    Memory { vector: 0, count: 0, base: argument_2(registers), is_multiple_send: false }
 }
 
 #[inline(always)]
-fn vector(registers: Address) -> Option<Memory> {
-    let count = argument_3(registers)?;
-    Some(Memory { vector: argument_2(registers)?, count, base: 0, is_multiple_send: false })
+fn vector(registers: Address) -> Memory {
+    let count = argument_3(registers);
+    Memory { vector: argument_2(registers), count, base: 0, is_multiple_send: false }
 }
 
 #[inline(always)]
@@ -146,8 +147,8 @@ fn message(header: u64) -> Option<Memory> {
 /// given, so its end is known here; whether a send goes on is known after looking at its length.
 #[inline(always)]
 fn multiple(socket: Address, registers: Address, is_send: bool) -> Option<Memory> {
-    let vector = argument_2(registers)?;
-    let messages = argument_3(registers)? & 0xFFFF_FFFF;
+    let vector = argument_2(registers);
+    let messages = argument_3(registers) & 0xFFFF_FFFF;
     let messages = if messages > VECTOR_LIMIT { VECTOR_LIMIT } else { messages };
     let index = multiple_index(vector, socket as u64);
     if index + 1 >= messages {
@@ -184,21 +185,21 @@ fn registers() -> Option<Address> {
 #[inline(always)]
 fn call_number(registers: Address) -> Option<i64> {
     let result_place = constant!(OFFSETS.registers_result);
-    if result_place != NO_OFFSET && read::<i64>(registers, result_place)? != ENOSYS {
+    if result_place != NO_OFFSET && load::<i64>(registers, result_place) != ENOSYS {
         return None;
     }
-    let number: i32 = read(registers, constant!(OFFSETS.registers_call_number))?;
+    let number: i32 = load(registers, constant!(OFFSETS.registers_call_number));
     Some(i64::from(number))
 }
 
 #[inline(always)]
-fn argument_2(registers: Address) -> Option<u64> {
-    read(registers, constant!(OFFSETS.registers_argument_2))
+fn argument_2(registers: Address) -> u64 {
+    load(registers, constant!(OFFSETS.registers_argument_2))
 }
 
 #[inline(always)]
-fn argument_3(registers: Address) -> Option<u64> {
-    read(registers, constant!(OFFSETS.registers_argument_3))
+fn argument_3(registers: Address) -> u64 {
+    load(registers, constant!(OFFSETS.registers_argument_3))
 }
 
 /// Reads a word of the gateway's memory.

@@ -1,25 +1,21 @@
 //! Copying a call's bytes out of the gateway's memory into events.
 //!
-//! A call may have moved any number of bytes from up to 1,024 buffers. They are gathered in the
-//! scratch area, one event whenever it is full; the bytes between the wanted beginning and the
-//! edge at the end are walked over, not copied.
+//! What nearly all calls are goes the short way of [`whole`]. In general a call may have moved any
+//! number of bytes from up to 1,024 buffers. They are gathered in the scratch area, one event
+//! whenever it is full; the bytes between the wanted beginning and the edge at the end are walked
+//! over, not copied.
 
-use crate::call::{Memory, VECTOR_LIMIT, forget_multiple, read_user};
-use crate::event::{self, bare};
+use crate::call::{Memory, VECTOR_LIMIT, VECTOR_STRIDE, forget_multiple, read_user};
+use crate::event::bare;
 use crate::maps::count;
-use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
-use aya_ebpf::macros::map;
-use aya_ebpf::maps::PerCpuArray;
+use crate::scratch::{Gather, Scratch, scratch, smallest};
+use crate::whole;
+use aya_ebpf::helpers::generated::bpf_loop;
 use core::ffi::{c_long, c_void};
-use core::hint::black_box;
-use tap_ebpf::{
-    CHUNK_CAPACITY, EDGE_LENGTH, Event, Process, Socket, event_flag, event_kind, reason,
-};
+use tap_ebpf::{CHUNK_CAPACITY, EDGE_LENGTH, Process, Socket, event_flag, event_kind, reason};
 
 /// More steps than any call can need: one per buffer, one per event, and some for the phases.
 const STEP_LIMIT: u32 = 128 * 1024;
-/// Size of `struct iovec` (64-bit).
-const VECTOR_STRIDE: u64 = 16;
 
 /// What to do with the bytes of one call.
 pub struct Plan {
@@ -44,48 +40,17 @@ impl Plan {
         let length = u64::from(moved);
         Self { offset, length, head, tail, direction, reason, memory, is_overlapped: false }
     }
-}
 
-/// Where an event is put together. `CHUNK_CAPACITY` appears twice because the verifier bounds
-/// place and length of a copy separately.
-#[repr(C)]
-struct Scratch {
-    gather: Gather,
-    event: Event,
-    bytes: [u8; 2 * CHUNK_CAPACITY + EDGE_LENGTH],
-}
+    /// Whether all bytes are wanted and nothing needs to be known of those that were not moved.
+    #[inline(always)]
+    fn is_whole(&self) -> bool {
+        u64::from(self.head) == self.length && !self.memory.is_multiple_send
+    }
 
-/// One scratch area per processor and direction-independent: tracepoint programs of the socket
-/// calls run in process context with preemption off, and softirqs run neither of them.
-#[map]
-static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
-
-/// Progress of one call's copying. It lives in the scratch map, not on the stack: the verifier
-/// follows every value of a stack variable through the loop and never comes to an end.
-struct Gather {
-    /// Next entry of the vector, and how many are left.
-    vector: u64,
-    entries: u64,
-    /// Rest of the current buffer.
-    base: u64,
-    available: u64,
-    /// What is still to be done.
-    head: u64,
-    gap: u64,
-    tail: u64,
-    /// Bytes in the scratch area: `filled` in all, `filled_tail` of them from the end.
-    filled: u64,
-    filled_tail: u64,
-    /// Bytes copied for this call in all.
-    copied: u64,
-    /// The event being put together.
-    offset: u64,
-    skipped: u64,
-    flags: u8,
-    reason: u8,
-    /// Whether the rest must be walked to see if anything was left unsent.
-    look_for_rest: bool,
-    failed: bool,
+    #[inline(always)]
+    fn flags(&self) -> u8 {
+        event_flag::CALL_START | if self.is_overlapped { event_flag::OVERLAPPED } else { 0 }
+    }
 }
 
 /// Turns a plan into events.
@@ -93,7 +58,29 @@ struct Gather {
 pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
     let scratch = scratch()?;
     scratch.event = bare(state, event_kind::DATA, plan.direction);
-    scratch.gather = Gather {
+    if plan.is_whole() {
+        if let Some(copied) = emit_whole(scratch, plan) {
+            count_copied(process, copied);
+            return Some(());
+        }
+    }
+    emit_in_steps(plan, process)
+}
+
+#[inline(always)]
+fn emit_whole(scratch: &mut Scratch, plan: &Plan) -> Option<u64> {
+    let event = &mut scratch.event;
+    event.offset = plan.offset;
+    event.length = plan.length;
+    event.head = plan.head;
+    event.flags = plan.flags();
+    whole::emit(scratch, &plan.memory)
+}
+
+/// The general way: any number of buffers, some bytes left out.
+#[inline(never)]
+fn emit_in_steps(plan: &Plan, process: &mut Process) -> Option<()> {
+    scratch()?.gather = Gather {
         vector: plan.memory.vector,
         entries: if plan.memory.count > VECTOR_LIMIT { VECTOR_LIMIT } else { plan.memory.count },
         base: plan.memory.base,
@@ -106,11 +93,7 @@ pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
         copied: 0,
         offset: plan.offset,
         skipped: 0,
-        flags: if plan.is_overlapped {
-            event_flag::CALL_START | event_flag::OVERLAPPED
-        } else {
-            event_flag::CALL_START
-        },
+        flags: plan.flags(),
         reason: plan.reason,
         look_for_rest: plan.memory.is_multiple_send,
         failed: false,
@@ -119,6 +102,8 @@ pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
     unsafe {
         bpf_loop(STEP_LIMIT, step as *mut c_void, core::ptr::null_mut(), 0);
     }
+    // Asked for anew: a reference held meanwhile would promise that no step changed the area.
+    let scratch = scratch()?;
     if scratch.gather.failed {
         give_up(&mut scratch.gather);
     }
@@ -228,22 +213,8 @@ fn copy_tail(scratch: &mut Scratch) -> Option<()> {
 /// Appends bytes of the current buffer to the scratch area.
 #[inline(always)]
 fn copy_bytes(scratch: &mut Scratch, length: u64) -> Option<()> {
+    scratch.copy(scratch.gather.filled, scratch.gather.base, length)?;
     let gather = &mut scratch.gather;
-    // The compiler proves both bounds and would drop the checks; the verifier needs to see them.
-    let place = black_box(gather.filled);
-    let size = black_box(length);
-    if place > (CHUNK_CAPACITY + EDGE_LENGTH) as u64 || size > CHUNK_CAPACITY as u64 {
-        return None;
-    }
-    // SAFETY: `place + size` is within the scratch area by the checks above; the helper checks
-    // the source.
-    let result = unsafe {
-        let target = scratch.bytes.as_mut_ptr().add(place as usize);
-        bpf_probe_read_user(target.cast(), size as u32, gather.base as *const c_void)
-    };
-    if result != 0 {
-        return None;
-    }
     gather.filled += length;
     gather.copied += length;
     gather.base += length;
@@ -283,22 +254,7 @@ fn flush(scratch: &mut Scratch) {
     gather.filled_tail = 0;
     gather.skipped = 0;
     gather.flags = 0;
-    output(scratch, filled);
-}
-
-/// Hands the event with its first `bytes` captured bytes to userspace.
-#[inline(always)]
-fn output(scratch: &Scratch, bytes: u64) {
-    let bytes = black_box(bytes);
-    if bytes > (CHUNK_CAPACITY + EDGE_LENGTH) as u64 {
-        return;
-    }
-    // SAFETY: header and bytes are contiguous (`repr(C)`), and the length is within the area.
-    let record = unsafe {
-        let start = (&raw const scratch.event).cast::<u8>();
-        core::slice::from_raw_parts(start, size_of::<Event>() + bytes as usize)
-    };
-    event::output(record);
+    scratch.output(filled);
 }
 
 /// Adds to the counters of a process.
@@ -306,15 +262,4 @@ fn output(scratch: &Scratch, bytes: u64) {
 fn count_copied(process: &mut Process, bytes: u64) {
     process.bytes_copied += bytes;
     count(|counters| counters.bytes_copied += bytes);
-}
-
-#[inline(always)]
-fn scratch() -> Option<&'static mut Scratch> {
-    // SAFETY: the entry belongs to this processor and to the one program that runs on it.
-    SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch })
-}
-
-#[inline(always)]
-fn smallest(a: u64, b: u64) -> u64 {
-    if a < b { a } else { b }
 }

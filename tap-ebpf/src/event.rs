@@ -5,7 +5,7 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use tap_ebpf::{DIRECTION_RECEIVED, Event, Socket, event_flag, event_kind, reason};
 
 /// Userspace looks at the ring on its own: a wake-up per event would cost more than all else.
-const NO_WAKEUP: u64 = 1;
+pub const NO_WAKEUP: u64 = 1;
 
 /// Tells that bytes were moved that cannot be had, and why.
 #[inline(never)]
@@ -68,7 +68,7 @@ pub fn output(record: &[u8]) {
 }
 
 #[inline(always)]
-fn count_output(is_told: bool) {
+pub fn count_output(is_told: bool) {
     count(|counters| {
         if is_told {
             counters.events += 1;

@@ -5,7 +5,7 @@
 #![no_std]
 
 /// Largest number of bytes that one event carries, without its tail.
-pub const CHUNK_CAPACITY: usize = 16_128;
+pub const CHUNK_CAPACITY: usize = 16_000;
 
 /// Bytes at the beginning and at the end of a call that are copied even when the budget of its
 /// turn is spent: enough for userspace to recognise a message head or a last chunk.
@@ -360,7 +360,7 @@ mod tests {
     /// A per-processor map value must not exceed 32 KiB.
     #[test]
     fn scratch_value_fits_the_kernel_limit() {
-        // 128 bytes stand for the state of the copying, which is private to the programs.
-        assert!(128 + size_of::<Event>() + 2 * CHUNK_CAPACITY + EDGE_LENGTH <= 32 * 1024);
+        // 256 bytes stand for the state of the copying, which is private to the programs.
+        assert!(256 + size_of::<Event>() + 2 * CHUNK_CAPACITY + EDGE_LENGTH <= 32 * 1024);
     }
 }

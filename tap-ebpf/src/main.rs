@@ -14,9 +14,11 @@ mod copy;
 mod event;
 mod kernel;
 mod maps;
+mod scratch;
 mod selection;
 mod socket;
 mod transfer;
+mod whole;
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;

@@ -1,7 +1,7 @@
 //! Sockets from their first sight to their end: identity, state and stream offsets.
 
 use crate::event::{Range, bare, emit_gap, output_bare, untold};
-use crate::kernel::{Address, current_process, follow, read, socket_network_namespace};
+use crate::kernel::{Address, current_process, follow, load, read, socket_network_namespace};
 use crate::maps::{CLOSED, LISTENERS, PORTS, PROCESSES, ROLES, SOCKETS, constant, count};
 use crate::selection::listen;
 use aya_ebpf::helpers::generated::{
@@ -252,13 +252,13 @@ pub fn tcp_socket(socket: Address) -> Option<Address> {
 #[inline(always)]
 pub fn sequences(socket: Address) -> Option<Sequences> {
     let tcp = tcp_socket(socket)?;
-    let copied: u32 = read(tcp, constant!(OFFSETS.tcp_copied_seq))?;
-    let sent: u32 = read(tcp, constant!(OFFSETS.tcp_write_seq))?;
-    let flags: u64 = read(socket, constant!(OFFSETS.sock_flags))?;
+    let copied: u32 = load(tcp, constant!(OFFSETS.tcp_copied_seq));
+    let sent: u32 = load(tcp, constant!(OFFSETS.tcp_write_seq));
+    let flags: u64 = load(socket, constant!(OFFSETS.sock_flags));
     if flags & SOCK_DONE == 0 {
         return Some(Sequences { received: copied, sent });
     }
-    let next: u32 = read(tcp, constant!(OFFSETS.tcp_receive_next))?;
+    let next: u32 = load(tcp, constant!(OFFSETS.tcp_receive_next));
     let fin_read = u32::from(copied == next);
     Some(Sequences { received: copied.wrapping_sub(fin_read), sent })
 }

@@ -10,6 +10,7 @@ use crate::segment::{
     Segment, Time,
 };
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use tap_ebpf::{
     DIRECTION_RECEIVED, DIRECTION_SENT, Event, Identity, Socket, event_flag, event_kind,
@@ -27,19 +28,26 @@ struct Followed {
     ignored: bool,
 }
 
-/// All followed connections, by socket cookie.
+/// Turns records into happenings.
 #[derive(Default)]
 pub(super) struct Tracker {
-    followed: HashMap<u64, Followed>,
+    connections: Connections,
+    traffic: Traffic,
+}
+
+/// All followed connections, by socket cookie.
+#[derive(Default)]
+struct Connections {
+    followed: HashMap<u64, Followed, foldhash::fast::RandomState>,
     last_serial: u64,
     upstream_listeners: HashMap<u32, Listener>,
-    traffic: Traffic,
 }
 
 impl Tracker {
     /// Notes which processes have one listener only, so that their upstream legs belong to it.
     pub(super) fn set_listeners(&mut self, found: &[Found]) {
-        self.upstream_listeners = found.iter().map(|one| (one.pid, one.only_listener())).collect();
+        self.connections.upstream_listeners =
+            found.iter().map(|one| (one.pid, one.only_listener())).collect();
     }
 
     pub(super) fn traffic(&self) -> &Traffic {
@@ -59,10 +67,10 @@ impl Tracker {
     ) -> Interest {
         let event = &record.event;
         let time = clock.at(event.time_ns);
-        self.open(&event.identity, clock, handle);
+        let followed = self.connections.open(&event.identity, clock, handle);
         match event.kind {
-            event_kind::DATA => self.data(record, time, handle),
-            event_kind::END => self.end(event, time, handle),
+            event_kind::DATA => data(followed, record, time, &mut self.traffic, handle),
+            event_kind::END => end(followed, event, time, &mut self.traffic, handle),
             event_kind::CLOSED => {
                 let finals =
                     Finals { received: event.offset, sent: event.length, flags: event.flags };
@@ -78,7 +86,7 @@ impl Tracker {
 
     /// Tells bytes of an open connection that no event told.
     pub(super) fn catch_up(&mut self, socket: &Socket, now: Time, handle: &mut Handler<'_>) {
-        if let Some(followed) = self.followed.get_mut(&socket.identity.cookie) {
+        if let Some(followed) = self.connections.followed.get_mut(&socket.identity.cookie) {
             let finals = Finals::of(socket);
             tell_missed(followed, &finals, now, &mut self.traffic, handle);
         }
@@ -89,59 +97,8 @@ impl Tracker {
         self.finish(socket.identity.cookie, &Finals::of(socket), now, handle);
     }
 
-    /// Makes sure that the connection is known, and by its present process.
-    fn open(&mut self, identity: &Identity, clock: Clock, handle: &mut Handler<'_>) {
-        if let Some(followed) = self.followed.get_mut(&identity.cookie) {
-            let pid = followed.connection.process.map(|process| process.pid);
-            if pid == Some(identity.pid) || identity.pid == 0 {
-                return;
-            }
-        }
-        let serial = match self.followed.get(&identity.cookie) {
-            Some(followed) => followed.connection.serial,
-            None => {
-                self.last_serial += 1;
-                self.last_serial
-            }
-        };
-        let listener = self.upstream_listeners.get(&identity.pid);
-        let listener = listener.copied().unwrap_or(Listener::Unknown);
-        let connection = Arc::new(connection(identity, serial, listener, clock));
-        handle(serial, Happening::Opened(Arc::clone(&connection)));
-        self.followed
-            .entry(identity.cookie)
-            .and_modify(|followed| followed.connection = Arc::clone(&connection))
-            .or_insert(Followed { connection, received: 0, sent: 0, ignored: false });
-    }
-
-    fn data(&mut self, record: &Record<'_>, time: Time, handle: &mut Handler<'_>) -> Interest {
-        let event = &record.event;
-        let Some(followed) = self.followed.get_mut(&event.identity.cookie) else {
-            return Interest::Keep;
-        };
-        let mut telling = Telling::new(followed, event.direction, time, &mut self.traffic, handle);
-        telling.missed_up_to(event.offset, record.cause_of_gap_before());
-        telling.skip_told(event.offset);
-        telling.tell(Content::Bytes(record.head), record.starts_call());
-        if let Some((length, cause)) = record.gap() {
-            telling.tell(Content::Gap { length, cause }, record.starts_call() && event.head == 0);
-        }
-        telling.tell(Content::Bytes(record.tail), false);
-        telling.interest()
-    }
-
-    fn end(&mut self, event: &Event, time: Time, handle: &mut Handler<'_>) -> Interest {
-        let Some(followed) = self.followed.get_mut(&event.identity.cookie) else {
-            return Interest::Keep;
-        };
-        let mut telling = Telling::new(followed, event.direction, time, &mut self.traffic, handle);
-        telling.missed_up_to(event.offset, GapCause::Missed);
-        let leg = followed.connection.leg;
-        handle(followed.connection.serial, Happening::Ended(direction(leg, event.direction), time))
-    }
-
     fn finish(&mut self, cookie: u64, finals: &Finals, time: Time, handle: &mut Handler<'_>) {
-        let Some(mut followed) = self.followed.remove(&cookie) else {
+        let Some(mut followed) = self.connections.followed.remove(&cookie) else {
             return;
         };
         tell_missed(&mut followed, finals, time, &mut self.traffic, handle);
@@ -149,6 +106,77 @@ impl Tracker {
         let close = close(connection.leg, finals.flags);
         handle(connection.serial, Happening::Closed(close, time));
     }
+}
+
+impl Connections {
+    /// The connection, made known if it is not yet, and by its present process.
+    fn open(
+        &mut self,
+        identity: &Identity,
+        clock: Clock,
+        handle: &mut Handler<'_>,
+    ) -> &mut Followed {
+        let mut make_known = |serial| {
+            let listener = self.upstream_listeners.get(&identity.pid);
+            let listener = listener.copied().unwrap_or(Listener::Unknown);
+            let connection = Arc::new(connection(identity, serial, listener, clock));
+            handle(serial, Happening::Opened(Arc::clone(&connection)));
+            connection
+        };
+        match self.followed.entry(identity.cookie) {
+            Entry::Occupied(known) => {
+                let followed = known.into_mut();
+                if !followed.is_used_by(identity.pid) {
+                    followed.connection = make_known(followed.connection.serial);
+                }
+                followed
+            }
+            Entry::Vacant(place) => {
+                self.last_serial += 1;
+                let connection = make_known(self.last_serial);
+                place.insert(Followed { connection, received: 0, sent: 0, ignored: false })
+            }
+        }
+    }
+}
+
+impl Followed {
+    /// Whether nothing speaks for another process than the known one (0 = the kernel knows none).
+    fn is_used_by(&self, pid: u32) -> bool {
+        pid == 0 || self.connection.process.is_some_and(|process| process.pid == pid)
+    }
+}
+
+fn data(
+    followed: &mut Followed,
+    record: &Record<'_>,
+    time: Time,
+    traffic: &mut Traffic,
+    handle: &mut Handler<'_>,
+) -> Interest {
+    let event = &record.event;
+    let mut telling = Telling::new(followed, event.direction, time, traffic, handle);
+    telling.missed_up_to(event.offset, record.cause_of_gap_before());
+    telling.skip_told(event.offset);
+    telling.tell(Content::Bytes(record.head), record.starts_call());
+    if let Some((length, cause)) = record.gap() {
+        telling.tell(Content::Gap { length, cause }, record.starts_call() && event.head == 0);
+    }
+    telling.tell(Content::Bytes(record.tail), false);
+    telling.interest()
+}
+
+fn end(
+    followed: &mut Followed,
+    event: &Event,
+    time: Time,
+    traffic: &mut Traffic,
+    handle: &mut Handler<'_>,
+) -> Interest {
+    let mut telling = Telling::new(followed, event.direction, time, traffic, handle);
+    telling.missed_up_to(event.offset, GapCause::Missed);
+    let leg = followed.connection.leg;
+    handle(followed.connection.serial, Happening::Ended(direction(leg, event.direction), time))
 }
 
 /// What the kernel counted in all.
