@@ -65,7 +65,7 @@ fn exporter(sink: &str) -> Exporter {
 }
 
 fn numbered(number: usize) -> Observation {
-    Observation { id: format!("r-{number}"), ..kong_example() }
+    Observation { id: format!("r-{number}").into(), ..kong_example() }
 }
 
 fn export_numbered(exporter: &mut Exporter, numbers: std::ops::Range<usize>) {
@@ -152,7 +152,7 @@ fn exchanges() -> Vec<Observation> {
     ];
     let all = all.map(|(id, request, response)| {
         let seen = observation(connection(), Some(request), Some(response), Outcome::Complete);
-        Observation { id: id.to_owned(), ..seen }
+        Observation { id: id.into(), ..seen }
     });
     let mut all = Vec::from(all);
     let mut ipv6 = connection();
@@ -163,7 +163,7 @@ fn exchanges() -> Vec<Observation> {
     let mut answer = response(200, "OK", &[], Body::default());
     answer.last_byte = after(333_000_000);
     let seen = observation(ipv6, Some(request), Some(answer), Outcome::Complete);
-    all.push(Observation { id: "ipv6".to_owned(), ..seen });
+    all.push(Observation { id: "ipv6".into(), ..seen });
     all
 }
 
@@ -183,7 +183,7 @@ async fn send_all(receiver: &Receiver, sink: &str) -> impl Fn(&str) -> Value + u
     assert_adds_up(&totals);
     assert_eq!(totals.delivered_records, all.len() as u64, "{totals:?}");
     assert_eq!((totals.failures, totals.warned_records), (0, 0), "{totals:?}");
-    let expected: HashSet<_> = all.iter().map(|one| one.id.clone()).collect();
+    let expected: HashSet<_> = all.iter().map(|one| one.id.to_string()).collect();
     let (ids, records) = (receiver.taken(), receiver.records());
     assert_eq!(ids.len(), expected.len(), "nothing came twice");
     assert_eq!(ids.iter().cloned().collect::<HashSet<_>>(), expected);

@@ -105,7 +105,7 @@ fn ten_thousand_open_connections_fit() {
     print_peaks("with 10,000 open connections", &[peak]);
     assert!(peak <= RESIDENT_LIMIT, "{peak} KiB");
     let asked = (CONNECTIONS * ROUNDS) as u64;
-    assert_eq!(outcome.total("/exchanges/complete"), asked, "{}", outcome.totals);
+    assert_eq!(outcome.total("/exchanges/client"), asked, "{}", outcome.totals);
     assert_eq!(outcome.total("/bytes/lost"), 0, "{}", outcome.totals);
     assert_eq!(lines(&outcome), asked);
 }

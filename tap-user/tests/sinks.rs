@@ -29,7 +29,7 @@ fn exporter(sinks: &[String]) -> Result<Exporter, StartError> {
 }
 
 fn numbered(number: usize) -> Observation {
-    Observation { id: format!("r-{number}"), ..kong_example() }
+    Observation { id: format!("r-{number}").into(), ..kong_example() }
 }
 
 /// An observation whose record takes at least that many bytes.

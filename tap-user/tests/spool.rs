@@ -28,7 +28,7 @@ fn exporter(sink: &str) -> Exporter {
 
 fn export(exporter: &mut Exporter, numbers: std::ops::Range<usize>) {
     for number in numbers {
-        exporter.export(&Observation { id: format!("r-{number}"), ..kong_example() });
+        exporter.export(&Observation { id: format!("r-{number}").into(), ..kong_example() });
     }
 }
 

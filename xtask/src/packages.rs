@@ -126,13 +126,19 @@ pub(crate) static BENCH_PROGRAMS: &[Package] = &[
         reason: "makes the capture file",
         program: Some("/usr/bin/tcpdump"),
     },
-    Package { name: "tshark", reason: "reads it side by side", program: Some("/usr/bin/tshark") },
     Package {
         name: "iproute2",
         reason: "a network namespace for the traffic",
         program: Some("/usr/sbin/ip"),
     },
 ];
+
+/// What `bench read` measures beside gatetap.
+pub(crate) static COMPARED_PROGRAMS: &[Package] = &[Package {
+    name: "tshark",
+    reason: "reads it side by side",
+    program: Some("/usr/bin/tshark"),
+}];
 
 /// What `bench live` runs besides.
 pub(crate) static LIVE_BENCH_PROGRAMS: &[Package] = &[

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use xtask::requirement::{self, REQUIRE_LIVE};
 
-use crate::{python, setup, step};
+use crate::{bench, python, setup, step};
 
 /// Integration tests of tap-user whose file name begins so need the kernel and real programs.
 const LIVE_PREFIX: &str = "live_";
@@ -30,7 +30,7 @@ pub(crate) fn run() -> Result<()> {
     clippy_is_silent(with_probes)?;
     tests_without_kernel(with_probes)?;
     match setup {
-        Ok(()) => live_tests(),
+        Ok(()) => live_tests().and_then(|()| bench::smoke()),
         Err(reason) if requirement::is_required() => {
             Err(reason.context(format!("live tests cannot run, and {REQUIRE_LIVE}=1")))
         }

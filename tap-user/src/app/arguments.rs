@@ -198,7 +198,7 @@ pub(super) struct CommonArguments {
     /// Age at which an unfinished exchange is exported, to come again at its end [default: 30s]
     #[arg(long, value_name = "DURATION")]
     pub(super) age_limit: Option<Period>,
-    /// Ring between kernel and userspace, a power of two [default: 64MiB]
+    /// Ring between kernel and userspace, a power of two [default: 16MiB]
     #[arg(long, value_name = "SIZE")]
     pub(super) ring_size: Option<RingSize>,
     /// Priority in the processor scheduler, -20 (first) to 19 (last): see `nice` [default: -10]

@@ -2,15 +2,18 @@
 //!
 //! Large records go on in the very buffer they were written in, which comes back when their last
 //! sink is done with them: so their bytes are neither copied nor written to memory that the kernel
-//! has to clear first. Small ones are copied out: a buffer for each would hold far more than it
-//! carries.
+//! has to clear first. Small ones are cut from a chunk, one behind the other: an allocation for each
+//! would cost as much as writing it. A chunk stays as long as one of its records does, so whoever keeps
+//! records for long takes them [`apart`].
 
 use super::json::Page;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of a record from which its buffer is handed on.
 const LARGE: usize = 32 * 1024;
+/// Bytes of a chunk.
+const CHUNK: usize = 64 * 1024;
 /// Buffers that wait to be used again.
 const SPARE_LIMIT: usize = 8;
 /// Largest buffer that is kept, in bytes.
@@ -20,6 +23,7 @@ const KEPT: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     page: Page,
+    chunk: BytesMut,
     spare: Spare,
 }
 
@@ -40,12 +44,24 @@ impl Buffer {
         write(&mut self.page);
         let length = self.page.written().len();
         if length < LARGE || length < self.page.capacity() / 2 {
-            let record = Bytes::copy_from_slice(self.page.written());
+            let record = self.cut(length);
             self.shrink();
             return record;
         }
         let page = std::mem::replace(&mut self.page, self.spare.take());
         Bytes::from_owner(Lent { page, spare: self.spare.clone() })
+    }
+
+    /// A copy of what is written, from the chunk.
+    fn cut(&mut self, length: usize) -> Bytes {
+        if length >= LARGE {
+            return Bytes::copy_from_slice(self.page.written());
+        }
+        if self.chunk.capacity() < length {
+            self.chunk.reserve(CHUNK);
+        }
+        self.chunk.extend_from_slice(self.page.written());
+        self.chunk.split().freeze()
     }
 
     /// One huge record does not take its memory for ever.
@@ -54,6 +70,11 @@ impl Buffer {
             self.page = Page::default();
         }
     }
+}
+
+/// The bytes of a record, with nothing else kept in memory for them: a small one is copied.
+pub(super) fn apart(record: &Bytes) -> Bytes {
+    if record.len() < LARGE { Bytes::copy_from_slice(record) } else { record.clone() }
 }
 
 impl Spare {

@@ -1,6 +1,6 @@
 //! A record on its way: what sinks, queues and the spool pass on to each other.
 
-use super::buffer::Buffer;
+use super::buffer::{self, Buffer};
 use super::format::Format;
 use super::json::Page;
 use crate::gateway::Observation;
@@ -26,6 +26,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// The same, with bytes of its own: they keep nothing of other records in memory.
+    pub(super) fn apart(&self) -> Self {
+        Self { bytes: buffer::apart(&self.bytes), ..self.clone() }
+    }
+
     /// Its length in bytes, terminator included.
     #[must_use]
     pub fn length(&self) -> u64 {
@@ -76,7 +81,7 @@ impl Form {
 pub(super) fn delivery_id(observation: &Observation) -> Arc<str> {
     match observation.exchange.outcome {
         Outcome::Ongoing => format!("{}{ONGOING}", observation.id).into(),
-        _ => observation.id.as_str().into(),
+        _ => Arc::clone(&observation.id),
     }
 }
 

@@ -24,9 +24,6 @@ const HONOURED_LENGTH_LIMIT: usize = 1_024;
 /// are as unique as the old ones.
 const WORKER_LIMIT: usize = 4_096;
 
-/// Bytes that nearly all ids of records fit in.
-const RECORD_ID_ROOM: usize = 48;
-
 /// Bytes that nearly all ids of trackers fit in.
 const TRACKER_ROOM: usize = 80;
 
@@ -64,6 +61,8 @@ pub struct Correlator {
     header: String,
     /// Marks the records of this run of the tap: what their ids begin with.
     run: String,
+    /// The id of a record while it is made.
+    record_id: String,
     uuids: Uuids,
     workers: HashMap<u32, Worker>,
     /// Ids of exchanges that were exported unfinished and come again, by serial and ordinal.
@@ -102,6 +101,7 @@ impl Correlator {
             generator,
             header,
             run: run_text(run),
+            record_id: String::new(),
             uuids: Uuids::Random,
             workers: HashMap::new(),
             unfinished: HashMap::default(),
@@ -139,12 +139,13 @@ impl Correlator {
         }
     }
 
-    fn record_id(&self, serial: u64, ordinal: u64) -> String {
-        let mut id = String::with_capacity(RECORD_ID_ROOM);
+    fn record_id(&mut self, serial: u64, ordinal: u64) -> Arc<str> {
+        let id = &mut self.record_id;
+        id.clear();
         id.push_str(&self.run);
-        push_number(&mut id, '-', serial);
-        push_number(&mut id, '-', ordinal);
-        id
+        push_number(id, '-', serial);
+        push_number(id, '-', ordinal);
+        Arc::from(id.as_str())
     }
 
     fn correlate(&mut self, connection: &Connection, exchange: &Exchange) -> Option<Correlation> {
@@ -292,7 +293,7 @@ mod tests {
         let correlation = observation.correlation.unwrap();
         assert_eq!(correlation.id, "10.0.0.1-8000-1234-56-7-1700000000.123");
         assert_eq!(correlation.source, CorrelationSource::Derived);
-        assert_eq!(observation.id, "0000000000000abc-56-9");
+        assert_eq!(&*observation.id, "0000000000000abc-56-9");
         let observation = identify(Generator::Tracker, "[::1]:8000", None);
         assert_eq!(observation.correlation.unwrap().id, "::1-8000-1234-56-7-1700000000.123");
     }
@@ -318,7 +319,7 @@ mod tests {
             })
         };
         let [first, second] = read(7 << 64);
-        assert_eq!(first.0, "0000000000000007-56-9");
+        assert_eq!(&*first.0, "0000000000000007-56-9");
         assert_ne!(first.1, second.1);
         assert_eq!(read(7 << 64), [first.clone(), second]);
         assert_ne!(read(8 << 64).first(), Some(&first));

@@ -30,7 +30,7 @@ pub struct Correlation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
     /// Stable id of the record: the same each time this exchange is exported.
-    pub id: String,
+    pub id: Arc<str>,
     /// The connection that carried it.
     pub connection: Arc<Connection>,
     /// Correlation id; `None` on upstream legs that carry no such header.

@@ -30,7 +30,9 @@ struct Unsure {
 /// The exchanges of a connection, from their first part to when they are polled.
 #[derive(Debug)]
 pub(super) struct Pairing {
-    pending: VecDeque<Pending>,
+    /// In boxes, as what is ready: most connections are idle most of the time, and a queue keeps room for
+    /// several.
+    pending: VecDeque<Box<Pending>>,
     /// Id of the first pending exchange.
     first: Id,
     requests: u64,
@@ -44,7 +46,7 @@ pub(super) struct Pairing {
     /// The client was seen to send a request before the one before it was answered.
     pipelines: bool,
     proxied: Option<Addresses>,
-    ready: VecDeque<(Exchange, Account)>,
+    ready: VecDeque<Box<(Exchange, Account)>>,
     budget: MemoryBudget,
 }
 
@@ -71,7 +73,7 @@ impl Pairing {
 
     /// The next exchange that is finished or has aged.
     pub(super) fn poll(&mut self) -> Option<Exchange> {
-        let (exchange, _) = self.ready.pop_front()?;
+        let (exchange, _) = *self.ready.pop_front()?;
         Some(exchange)
     }
 
@@ -82,12 +84,12 @@ impl Pairing {
 
     fn get(&mut self, id: Id) -> Option<&mut Pending> {
         let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
-        self.pending.get_mut(index)
+        self.pending.get_mut(index).map(|pending| &mut **pending)
     }
 
     fn push(&mut self, started: Time) -> (Id, &mut Pending) {
         let id = self.first.saturating_add(self.pending.len() as u64);
-        (id, self.pending.push_back_mut(Pending::new(started, &self.budget)))
+        (id, self.pending.push_back_mut(Box::new(Pending::new(started, &self.budget))))
     }
 
     /// A request's head is complete. `turn_start`: it was the first that the client sent after
@@ -130,7 +132,7 @@ impl Pairing {
         let from = match direction {
             Direction::ToServer => {
                 self.lost_request = Some(cause);
-                let all_answered = self.pending.iter().all(Pending::is_answered);
+                let all_answered = self.pending.iter().all(|pending| pending.is_answered());
                 if all_answered && !self.pipelines {
                     // The next request is sent when those that were lost are answered.
                     return;
@@ -289,7 +291,7 @@ impl Pairing {
     pub(super) fn settle(&mut self) {
         while let Some(pending) = self.pending.pop_front_if(|pending| pending.is_finished()) {
             self.first = self.first.saturating_add(1);
-            self.ready.push_back(pending.into_exchange(self.first, self.proxied));
+            self.ready.push_back(Box::new(pending.into_exchange(self.first, self.proxied)));
         }
     }
 
@@ -307,7 +309,7 @@ impl Pairing {
                 Some(_) => {
                     let mut memory = self.budget.account();
                     memory.charge(pending.held());
-                    self.ready.push_back((pending.show(ordinal, self.proxied), memory));
+                    self.ready.push_back(Box::new((pending.show(ordinal, self.proxied), memory)));
                 }
             }
         }

@@ -12,7 +12,7 @@ pub fn without_bodies(observation: &Observation) -> Observation {
     let mut redacted = observation.redacted.as_deref().cloned().unwrap_or_default();
     withhold(&mut redacted, exchange);
     Observation {
-        id: observation.id.clone(),
+        id: Arc::clone(&observation.id),
         connection: Arc::clone(&observation.connection),
         correlation: observation.correlation.clone(),
         exchange: Exchange {

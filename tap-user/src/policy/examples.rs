@@ -77,7 +77,7 @@ pub(super) fn example(method: &str, target: &str, status: u16) -> Observation {
         opened: None,
     };
     Observation {
-        id: "r-1".to_owned(),
+        id: "r-1".into(),
         connection: Arc::new(connection),
         correlation: None,
         exchange: Exchange {

@@ -167,7 +167,7 @@ mod tests {
         for number in 0..1_000 {
             let client = with_id(example("GET", "/", 200), &number.to_string());
             let mut upstream = client.clone();
-            upstream.id = "another".to_owned();
+            upstream.id = "another".into();
             assert_eq!(less.chooses(&client), less.chooses(&upstream));
             assert!(more.chooses(&client) || !less.chooses(&client));
         }

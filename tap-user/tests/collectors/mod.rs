@@ -39,7 +39,7 @@ pub(crate) fn exporter(sink: &str) -> Exporter {
 
 /// An observation whose record has a body of that many bytes more.
 pub(crate) fn observation(number: usize, bytes: usize) -> Observation {
-    let mut observation = Observation { id: format!("r-{number}"), ..kong_example() };
+    let mut observation = Observation { id: format!("r-{number}").into(), ..kong_example() };
     let content: Vec<u8> = (0..bytes).map(|place| b' ' + (place % 90) as u8).collect();
     observation.exchange.response.as_mut().unwrap().body = body(&content);
     observation

@@ -95,7 +95,7 @@ pub(crate) fn observation(
     outcome: Outcome,
 ) -> Observation {
     Observation {
-        id: "r-1".to_owned(),
+        id: "r-1".into(),
         connection: Arc::new(connection),
         correlation: Some(Correlation {
             id: "10.0.0.1-8000-1234-56-7-1700000000.123".to_owned(),

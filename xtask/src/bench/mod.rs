@@ -30,6 +30,15 @@ pub(crate) enum Bench {
     Live(live::LiveArguments),
 }
 
+/// Both in their short forms: that nothing is lost, not how fast it is.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn smoke() -> anyhow::Result<()> {
+    read::run(&read::ReadArguments::SHORT)?;
+    live::run(&live::LiveArguments::SHORT)
+}
+
 /// Runs the chosen bench.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::bodies;
 use super::capture::{self, Capture};
 use super::measure::{self, Usage};
-use crate::packages::{BENCH_PROGRAMS, GATEWAY_PROGRAMS};
+use crate::packages::{BENCH_PROGRAMS, COMPARED_PROGRAMS, GATEWAY_PROGRAMS};
 use crate::{build, setup, step};
 
 /// Size of the capture in bytes, in full and in the short form.
@@ -26,7 +26,8 @@ const CUTTING_CAP: usize = 64 << 10;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReadArguments {
-    /// A small capture and one run: asserts that all is found, measures nothing worth quoting
+    /// A small capture and one run of gatetap alone: asserts that all is found, measures nothing worth
+    /// quoting
     #[arg(long)]
     short: bool,
     /// Runs of each program; the median is shown
@@ -35,6 +36,11 @@ pub(crate) struct ReadArguments {
     /// Copy the capture here, to profile with it
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
+}
+
+impl ReadArguments {
+    /// The short form.
+    pub(super) const SHORT: Self = Self { short: true, runs: 1, keep: None };
 }
 
 /// A line of the table.
@@ -50,6 +56,9 @@ pub(crate) fn run(arguments: &ReadArguments) -> Result<()> {
     ensure!(setup::is_root(), "the bench makes a network namespace, which needs root");
     setup::programs(GATEWAY_PROGRAMS)?;
     setup::programs(BENCH_PROGRAMS)?;
+    if !arguments.short {
+        setup::programs(COMPARED_PROGRAMS)?;
+    }
     let gatetap = build::run()?;
 
     let folder = tempfile::Builder::new().prefix("gatetap-bench-").tempdir()?;
@@ -66,8 +75,10 @@ pub(crate) fn run(arguments: &ReadArguments) -> Result<()> {
     step::announce("Reading it");
     let runs = if arguments.short { 1 } else { arguments.runs };
     let mut rows = Vec::from(read_with_gatetap(&gatetap, &capture, folder.path(), runs)?);
-    rows.push(read_with_tshark(&capture.file, folder.path(), runs)?);
-    if Path::new(TCPFLOW).exists() {
+    if !arguments.short {
+        rows.push(read_with_tshark(&capture.file, folder.path(), runs)?);
+    }
+    if !arguments.short && Path::new(TCPFLOW).exists() {
         rows.push(read_with_tcpflow(&capture.file, folder.path(), runs)?);
     }
     print_table(&rows, length, runs);

@@ -203,7 +203,7 @@ worker_processes {workers};
 pid nginx.pid;
 error_log error.log notice;
 {main}
-events {{ worker_connections 4096; }}
+events {{ worker_connections 16384; }}
 http {{
 client_body_temp_path client_body_temp;
 proxy_temp_path proxy_temp;

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Ring between kernel and userspace.
-const DEFAULT_RING_BYTES: u64 = 64 * 1024 * 1024;
+const DEFAULT_RING_BYTES: u64 = 16 * 1024 * 1024;
 /// Before the gateway, behind what the kernel itself does.
 const DEFAULT_NICE: i8 = -10;
 /// Name for all interfaces at once, as in tcpdump.

@@ -114,6 +114,7 @@ impl Programs {
         fill(&mut ebpf, "NAMES", names.iter().copied())?;
         set(&mut ebpf, "ROLES", roles)?;
         attach_all(&mut ebpf)?;
+        give_memory_back();
         Ok(Self {
             events: take(&mut ebpf, "EVENTS")?,
             processes: take(&mut ebpf, "PROCESSES")?,
@@ -142,6 +143,15 @@ impl Programs {
             closes_kept: sum.closes_kept + one.closes_kept,
             closes_lost: sum.closes_lost + one.closes_lost,
         }))
+    }
+}
+
+/// Parsing the kernel's types takes more memory than all that follows, and the allocator keeps it.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: has no preconditions.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

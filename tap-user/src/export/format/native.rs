@@ -37,7 +37,7 @@ pub(super) fn write(observation: &Observation, out: &mut Page) {
 }
 
 fn write_identity(object: &mut Object<'_>, observation: &Observation) {
-    object.field("id", observation.id.as_str());
+    object.field("id", &*observation.id);
     object.optional("time", facts::begin(&observation.exchange));
     object.word("leg", facts::leg_name(observation.connection.leg));
     if let Some(correlation) = &observation.correlation {

@@ -24,7 +24,7 @@ pub(super) fn write(
 ) {
     let exchange = &observation.exchange;
     object.object("tap", |object| {
-        object.field("id", observation.id.as_str());
+        object.field("id", &*observation.id);
         if let Some(correlation) = &observation.correlation {
             let here = (place == CorrelationId::Here).then_some(correlation.id.as_str());
             object.optional("correlation_id", here);

@@ -110,7 +110,7 @@ fn observation(record: wire::Record) -> Result<Observation, RecordError> {
     };
     restore_clock(&mut exchange, record.durations_ns);
     Ok(Observation {
-        id: record.id,
+        id: record.id.into(),
         connection: Arc::new(connection),
         correlation,
         exchange,

@@ -24,6 +24,10 @@ const STANDSTILL: Duration = Duration::from_secs(5);
 /// have left the processor's cache before they are written.
 const WAITING_LIMIT: u64 = 4 << 20;
 
+/// Records beyond so many bytes will wait: they are taken apart from those written beside them, lest the
+/// queue holds more memory than it counts.
+const SHARED_LIMIT: u64 = 1 << 20;
+
 /// Both ends of a queue that holds at most `limit` bytes, those included that are being delivered.
 pub(super) fn queue(limit: u64, counters: Arc<Counters>) -> (Intake, MemoryBacklog) {
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -92,9 +96,11 @@ impl Intake {
     }
 
     fn push(&self, record: &Record) {
+        let waits_long = self.held_bytes() > SHARED_LIMIT;
+        let taken = if waits_long { record.apart() } else { record.clone() };
         self.counters.queued(record.length());
         self.room.add(record.length());
-        if self.sender.send(record.clone()).is_err() {
+        if self.sender.send(taken).is_err() {
             // Only if the sink's task is gone, that is, its runtime.
             self.counters.dropped_at_shutdown(record.length());
         }

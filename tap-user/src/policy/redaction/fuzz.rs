@@ -113,7 +113,7 @@ fn observation(line: &[u8], content_type: &str, body: &[u8], is_whole: bool) -> 
         opened: None,
     };
     Observation {
-        id: String::new(),
+        id: "".into(),
         connection: Arc::new(connection),
         correlation: None,
         exchange: Exchange {

@@ -25,7 +25,7 @@ const DEFAULT: Load = Load {
     name: "",
     path: "/400",
     request_body: 0,
-    connections: 32,
+    connections: 128,
     closes: false,
     idle_connections: 0,
     tap: &[],

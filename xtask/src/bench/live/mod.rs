@@ -81,6 +81,10 @@ pub(crate) fn run(arguments: &LiveArguments) -> Result<()> {
 }
 
 impl LiveArguments {
+    /// The short form.
+    pub(super) const SHORT: Self =
+        Self { short: true, load: None, runs: 1, seconds: 1, tap: Vec::new(), json: None };
+
     fn loads(&self) -> impl Iterator<Item = &'static Load> {
         let wanted = self.load.clone().unwrap_or_default();
         LOADS.iter().filter(move |load| load.name.contains(&wanted))
