@@ -9,6 +9,8 @@ mod escape;
 mod number;
 mod page;
 mod plain;
+#[cfg(target_arch = "x86_64")]
+mod shuffle;
 mod text;
 mod time;
 
