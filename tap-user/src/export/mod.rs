@@ -36,7 +36,7 @@ pub use totals::{DeadLetterTotals, Dropped, SinkTotals};
 
 use crate::gateway::Observation;
 use buffer::Buffer;
-use format::Room;
+use format::{Connections, Room};
 use record::Form;
 use sink::{EndingSink, RunningSink, SpoolOpening};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +55,7 @@ pub struct Exporter {
     /// Sinks that a reconfiguration removed.
     removed: Vec<EndingSink>,
     buffer: Buffer,
+    connections: Connections,
     /// Records of the exchange at hand, by what they look like.
     written: Vec<(Form, Record)>,
 }
@@ -72,6 +73,7 @@ impl Exporter {
             sinks: sinks.into_iter().map(start).collect::<Result<_, _>>()?,
             removed: Vec::new(),
             buffer: Buffer::default(),
+            connections: Connections::default(),
             written: Vec::new(),
         })
     }
@@ -143,7 +145,7 @@ impl Exporter {
     }
 
     fn hand_out(&mut self, observation: &Observation, offer: impl Fn(&mut RunningSink, &Record)) {
-        let Self { sinks, buffer, written, .. } = self;
+        let Self { sinks, buffer, connections, written, .. } = self;
         let id = record::delivery_id(observation);
         for sink in sinks {
             if !sink.admits(observation) {
@@ -161,7 +163,8 @@ impl Exporter {
             match written.iter().find(|(written, _)| *written == form) {
                 Some((_, record)) => offer(sink, record),
                 None => {
-                    let record = form.record(observation, &id, buffer);
+                    let connection = connections.text(&observation.connection);
+                    let record = form.record(observation, connection, &id, buffer);
                     offer(sink, &record);
                     written.push((form, record));
                 }

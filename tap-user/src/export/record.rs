@@ -1,7 +1,7 @@
 //! A record on its way: what sinks, queues and the spool pass on to each other.
 
 use super::buffer::{self, Buffer};
-use super::format::Format;
+use super::format::{ConnectionText, Format};
 use super::json::Page;
 use crate::gateway::Observation;
 use crate::http::Outcome;
@@ -59,20 +59,23 @@ impl Form {
     pub(super) fn record(
         self,
         observation: &Observation,
+        connection: &ConnectionText,
         id: &Arc<str>,
         buffer: &mut Buffer,
     ) -> Record {
         Record {
             id: Arc::clone(id),
             duration_ns: duration_ns(observation),
-            bytes: buffer.record(|out| self.write(observation, out)),
+            bytes: buffer.record(|out| self.write(observation, connection, out)),
         }
     }
 
-    fn write(self, observation: &Observation, out: &mut Page) {
+    fn write(self, observation: &Observation, connection: &ConnectionText, out: &mut Page) {
         match self.bodies {
-            Bodies::Shown => self.format.write_on(out, observation),
-            Bodies::LeftOut => self.format.write_on(out, &without_bodies(observation)),
+            Bodies::Shown => self.format.write_on(out, observation, connection),
+            Bodies::LeftOut => {
+                self.format.write_on(out, &without_bodies(observation), connection);
+            }
         }
     }
 }

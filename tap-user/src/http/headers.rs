@@ -11,26 +11,32 @@ pub struct Headers {
     raw: Box<[u8]>,
     fields: Vec<Field>,
     names: NameSet,
+    may_repeat: bool,
 }
 
-/// Which names may be among the fields: one bit for each length and first letter. Most of the names
+/// Which names may be among the fields: one bit for each length with first and last letter. Most of the names
 /// that somebody asks for are not there, and this tells so without a look at the fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct NameSet(u64);
 
-/// Odd, so that names of different lengths do not meet; with this one the common names do not
-/// either.
-const LENGTH_STEP: usize = 13;
+/// With these steps, hardly any of the common names meet.
+const LENGTH_STEP: usize = 18;
+const LAST_STEP: usize = 37;
 
 impl NameSet {
     fn of(name: &[u8]) -> Self {
         // Five bits that both cases of a letter have in common.
-        let first = name.first().map_or(0, |byte| usize::from(byte & 0x1f));
-        Self(1 << (first.wrapping_add(name.len().wrapping_mul(LENGTH_STEP)) % 64))
+        let letter = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(byte & 0x1f));
+        let steps = name.len().wrapping_mul(LENGTH_STEP);
+        let place = letter(name.first()).wrapping_add(steps);
+        Self(1 << (place.wrapping_add(letter(name.last()) * LAST_STEP) % 64))
     }
 
-    fn insert(&mut self, name: &[u8]) {
+    /// Adds a name; says whether it may have been there.
+    fn insert(&mut self, name: &[u8]) -> bool {
+        let before = self.0;
         self.0 |= Self::of(name).0;
+        self.0 == before
     }
 
     fn may_hold(self, name: &[u8]) -> bool {
@@ -42,9 +48,9 @@ impl Headers {
     /// Fields of `raw` at the given places (name, value).
     #[must_use]
     pub fn new(raw: Box<[u8]>, fields: Vec<(Range<u32>, Range<u32>)>) -> Self {
-        let mut names = NameSet::default();
-        fields.iter().for_each(|(name, _)| names.insert(bytes(&raw, name)));
-        Self { raw, fields, names }
+        let (mut names, mut may_repeat) = (NameSet::default(), false);
+        fields.iter().for_each(|(name, _)| may_repeat |= names.insert(bytes(&raw, name)));
+        Self { raw, fields, names, may_repeat }
     }
 
     /// All bytes that any name or value is a part of, and perhaps others.
@@ -55,6 +61,12 @@ impl Headers {
     /// Names and values as on the wire (names keep their case), in wire order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
         self.fields.iter().map(|(name, value)| (bytes(&self.raw, name), bytes(&self.raw, value)))
+    }
+
+    /// Whether there may be a field of that name: of most names that are not there, it is known.
+    #[inline]
+    pub(crate) fn may_have(&self, name: &str) -> bool {
+        self.names.may_hold(name.as_bytes())
     }
 
     /// Value of the first field of that name; names compare without regard to ASCII case.
@@ -81,6 +93,12 @@ impl Headers {
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         self.raw.is_ascii()
+    }
+
+    /// Whether two fields may have the same name, apart from the case of ASCII letters. Of most
+    /// heads it is known that none do.
+    pub(crate) fn may_repeat(&self) -> bool {
+        self.may_repeat
     }
 
     /// Number of field lines.
@@ -144,6 +162,8 @@ mod tests {
                 pairs.filter(|(name, _)| is_wanted(name)).map(|(_, value)| value).collect();
             prop_assert_eq!(headers.get(&wanted), expected.first().copied());
             prop_assert_eq!(headers.all(&wanted).collect::<Vec<_>>(), expected);
+            let times = fields.iter().filter(|(name, _)| is_wanted(name.as_bytes())).count();
+            prop_assert!(headers.may_repeat() || times <= 1);
         }
     }
 

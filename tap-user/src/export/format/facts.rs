@@ -2,6 +2,7 @@
 //! of a native record, under the one key `tap` in the formats of others.
 
 use super::body::ShownBody;
+use super::connections::ConnectionText;
 use crate::export::json::Object;
 use crate::gateway::{CorrelationSource, Observation};
 use crate::http::{Anomalies, Exchange, Framing, Outcome, Switch};
@@ -109,6 +110,7 @@ pub(super) fn is_pid_unknown(connection: &Connection) -> bool {
 pub(super) fn write_connection(
     object: &mut Object<'_>,
     observation: &Observation,
+    text: &ConnectionText,
     more: impl FnOnce(&mut Object<'_>),
 ) {
     let (connection, exchange) = (&*observation.connection, &observation.exchange);
@@ -116,12 +118,9 @@ pub(super) fn write_connection(
         object.field("serial", connection.serial);
         object.field("ordinal", exchange.ordinal);
         object.optional("request_ordinal", exchange.request_ordinal);
-        write_address(object, "client", connection.client);
-        write_address(object, "server", connection.server);
-        write_owner(object, connection);
+        object.written(&text.owner);
         more(object);
-        object.optional("opened", connection.opened);
-        object.flag("joined_mid_stream", connection.joined_mid_stream());
+        object.written(&text.opening);
         if let Some((client, server)) = exchange.proxied {
             object.object("proxied", |object| {
                 write_address(object, "client", client);
@@ -131,7 +130,10 @@ pub(super) fn write_connection(
     });
 }
 
-fn write_owner(object: &mut Object<'_>, connection: &Connection) {
+/// The ends of a connection, and whose it is.
+pub(super) fn write_owner(object: &mut Object<'_>, connection: &Connection) {
+    write_address(object, "client", connection.client);
+    write_address(object, "server", connection.server);
     if let Some(process) = connection.process {
         object.object("process", |object| {
             object.field("pid", process.pid);
@@ -144,6 +146,12 @@ fn write_owner(object: &mut Object<'_>, connection: &Connection) {
     }
     object.optional("network_namespace", connection.network_namespace);
     object.optional("control_group", connection.control_group);
+}
+
+/// When a connection was opened, as far as it was seen.
+pub(super) fn write_opening(object: &mut Object<'_>, connection: &Connection) {
+    object.optional("opened", connection.opened);
+    object.flag("joined_mid_stream", connection.joined_mid_stream());
 }
 
 fn write_address(object: &mut Object<'_>, key: &'static str, address: SocketAddr) {

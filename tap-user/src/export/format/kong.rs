@@ -3,6 +3,7 @@
 //! gatetap's own stands under the one key `tap`.
 
 use super::body::Bodies;
+use super::connections::ConnectionText;
 use super::kong_headers::KongHeaders;
 use super::pairs::{self, Pairs};
 use super::tap;
@@ -15,7 +16,7 @@ use crate::http::{Exchange, Request, Response};
 const NOT_PROXIED: i64 = -1;
 
 /// Appends the record without its terminator.
-pub(super) fn write(observation: &Observation, out: &mut Page) {
+pub(super) fn write(observation: &Observation, connection: &ConnectionText, out: &mut Page) {
     let exchange = &observation.exchange;
     let bodies = Bodies::of(observation);
     let kong = exchange.response.as_ref().map(KongHeaders::of).unwrap_or_default();
@@ -41,7 +42,7 @@ pub(super) fn write(observation: &Observation, out: &mut Page) {
         if let Some(correlation) = &observation.correlation {
             object.field("correlation_id", correlation.id.as_str());
         }
-        tap::write(object, observation, &bodies, tap::CorrelationId::Elsewhere);
+        tap::write(object, observation, connection, &bodies, tap::CorrelationId::Elsewhere);
     });
 }
 

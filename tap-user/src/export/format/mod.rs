@@ -1,8 +1,9 @@
 //! Record formats: an observation in, the bytes of one record out. One file per format; what
-//! formats share stands in `body`, `facts`, `joined`, `message`, `pairs`, `repeated`, `tap` and `url`.
+//! formats share stands in `body`, `connections`, `facts`, `joined`, `message`, `pairs`, `repeated`, `tap` and `url`.
 //! `docs/record.md` tells every key.
 
 mod body;
+mod connections;
 mod facts;
 mod indented;
 mod joined;
@@ -28,6 +29,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use traceable::Marks;
+
+pub(super) use connections::{ConnectionText, Connections};
 
 /// What a record looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -149,16 +152,21 @@ impl Format {
     /// line.
     pub fn write(self, observation: &Observation, out: &mut Vec<u8>) {
         let mut page = Page::default();
-        self.write_on(&mut page, observation);
+        self.write_on(&mut page, observation, &ConnectionText::of(&observation.connection));
         out.extend_from_slice(page.written());
     }
 
-    /// The same on a page.
-    pub(super) fn write_on(self, out: &mut Page, observation: &Observation) {
+    /// The same on a page; `connection` is what is said of the observation's.
+    pub(super) fn write_on(
+        self,
+        out: &mut Page,
+        observation: &Observation,
+        connection: &ConnectionText,
+    ) {
         match self {
-            Self::Native => native::write(observation, out),
-            Self::Kong => kong::write(observation, out),
-            Self::TcpBodyLog => tcp_body_log::write(observation, out),
+            Self::Native => native::write(observation, connection, out),
+            Self::Kong => kong::write(observation, connection, out),
+            Self::TcpBodyLog => tcp_body_log::write(observation, connection, out),
             Self::TcpBodyLogStrict => tcp_body_log::write_strict(observation, out),
             Self::Runscope => runscope::write(observation, out),
             Self::Traceable => traceable::write(observation, Marks::None, out),
@@ -167,7 +175,7 @@ impl Format {
             }
             Self::Line => line::write(observation, false, out),
             Self::ColouredLine => line::write(observation, true, out),
-            Self::Indented => indented::write(observation, out),
+            Self::Indented => indented::write(observation, connection, out),
         }
         out.extend(self.terminator());
     }

@@ -1,20 +1,21 @@
 //! gatetap's own record: everything that is known of an exchange, both legs, bytes exactly.
 
 use super::body::{Bodies, ShownBody};
+use super::connections::ConnectionText;
 use super::facts;
 use crate::export::json::{Array, Exact, Object, Page, document};
 use crate::gateway::Observation;
 use crate::http::{Exchange, Headers, Interim, Request, Response};
 
 /// Appends the record without its terminator.
-pub(super) fn write(observation: &Observation, out: &mut Page) {
+pub(super) fn write(observation: &Observation, connection: &ConnectionText, out: &mut Page) {
     let exchange = &observation.exchange;
     let bodies = Bodies::of(observation);
     document(out, |object| {
         write_identity(object, observation);
         facts::write_outcome(object, exchange);
         facts::write_redacted(object, observation);
-        facts::write_connection(object, observation, |object| {
+        facts::write_connection(object, observation, connection, |object| {
             object.flag("pid_unknown", facts::is_pid_unknown(&observation.connection));
         });
         if let Some(request) = &exchange.request {

@@ -15,8 +15,9 @@ const USUAL_LENGTH: usize = 48;
 /// Writes the first [`LIMIT`] header fields as the members of an object, names in lower case.
 pub(super) fn write_headers(object: &mut Object<'_>, headers: &Headers) {
     let fields = || headers.iter().take(LIMIT);
+    let repeats = || headers.may_repeat() && repeated::is_any(|| fields().map(|(name, _)| name));
     // Names that are not ASCII may look the same although they are not.
-    if headers.is_ascii() && !repeated::is_any(|| fields().map(|(name, _)| name)) {
+    if headers.is_ascii() && !repeats() {
         fields().for_each(|(name, value)| object.named(LowerCase(name), Lossy(value)));
     } else {
         Pairs::of_headers(headers).write(object);

@@ -1,6 +1,7 @@
 //! The one key `tap` under which the formats of others carry what is gatetap's own.
 
 use super::body::{Bodies, ShownBody};
+use super::connections::ConnectionText;
 use super::{facts, pairs};
 use crate::export::json::Object;
 use crate::gateway::Observation;
@@ -19,6 +20,7 @@ pub(super) enum CorrelationId {
 pub(super) fn write(
     object: &mut Object<'_>,
     observation: &Observation,
+    connection: &ConnectionText,
     bodies: &Bodies<'_>,
     place: CorrelationId,
 ) {
@@ -35,7 +37,7 @@ pub(super) fn write(
         object.flag("text_altered", is_text_altered(exchange));
         facts::write_anomalies(object, anomalies(exchange));
         object.flag("pid_unknown", facts::is_pid_unknown(&observation.connection));
-        facts::write_connection(object, observation, |_| {});
+        facts::write_connection(object, observation, connection, |_| {});
         if let Some(request) = &exchange.request {
             object.object("request", |object| {
                 write_message(object, request.version, &request.headers, bodies.request.as_ref());

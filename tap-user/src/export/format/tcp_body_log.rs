@@ -2,6 +2,7 @@
 //! what is gatetap's own stands under the one key `tap`. The strict variant has neither.
 
 use super::body::Bodies;
+use super::connections::ConnectionText;
 use super::message::{self, Elsewhere};
 use super::tap;
 use crate::export::json::{Page, document};
@@ -9,12 +10,12 @@ use crate::export::record::delivery_id;
 use crate::gateway::Observation;
 
 /// Appends the record without its terminator.
-pub(super) fn write(observation: &Observation, out: &mut Page) {
+pub(super) fn write(observation: &Observation, connection: &ConnectionText, out: &mut Page) {
     let bodies = Bodies::of(observation);
     document(out, |object| {
         message::write(object, observation, &bodies, Elsewhere::Said);
         object.field("unique_identifier", &*delivery_id(observation));
-        tap::write(object, observation, &bodies, tap::CorrelationId::Here);
+        tap::write(object, observation, connection, &bodies, tap::CorrelationId::Here);
     });
 }
 

@@ -58,6 +58,11 @@ impl Object<'_> {
         value.write(self.out);
     }
 
+    /// Members that are written already, by [`members`].
+    pub(super) fn written(&mut self, members: &[u8]) {
+        self.out.extend(members);
+    }
+
     /// A member.
     #[inline(always)]
     pub(super) fn field(&mut self, key: &'static str, value: impl Value) {
@@ -132,6 +137,11 @@ impl Array<'_> {
 pub(super) fn document(out: &mut Page, fill: impl FnOnce(&mut Object<'_>)) {
     object(out, fill);
     out.pop();
+}
+
+/// Appends the members that `fill` gives an object, for [`Object::written`].
+pub(super) fn members(out: &mut Page, fill: impl FnOnce(&mut Object<'_>)) {
+    fill(&mut Object { out });
 }
 
 /// Appends an object with the members that `fill` gives it, and a comma.

@@ -12,13 +12,11 @@ macro_rules! integer_values {
         impl Value for $integer {
             #[inline]
             fn write(self, out: &mut Page) {
-                match u8::try_from(self) {
-                    Ok(digit @ 0..=9) => out.extend(&[b'0' + digit, b',']),
-                    _ => {
-                        append_number(out, self);
-                        out.push(b',');
-                    }
+                match usize::try_from(self).ok().and_then(|place| SMALL.get(place)) {
+                    Some(number) => number.append(out),
+                    None => append_number(out, self),
                 }
+                out.push(b',');
             }
         }
     )*};
@@ -62,51 +60,57 @@ impl Value for IpAddr {
 pub(in crate::export) fn append_address(out: &mut Page, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
-            let [first, second, third, fourth] =
-                address.octets().map(|octet| OCTETS[usize::from(octet)]);
-            for octet in [first, second, third] {
-                octet.append(out, usize::from(octet.length) + 1);
-            }
-            fourth.append(out, usize::from(fourth.length));
+            let octets = address.octets().map(|octet| SMALL[usize::from(octet)]);
+            octets.iter().for_each(|octet| octet.append_with_point(out));
+            out.pop();
         }
         IpAddr::V6(address) => out.extend(format!("[{address}]").as_bytes()),
     }
 }
 
-static OCTETS: [Octet; 256] = {
-    let mut octets = [Octet::of(0); 256];
+/// Numbers of at most three digits, as most in a record are.
+static SMALL: [Small; 1000] = {
+    let mut numbers = [Small::of(0); 1000];
     let mut number = 0;
-    while number < 256 {
-        octets[number] = Octet::of(number as u8);
+    while number < 1000 {
+        numbers[number] = Small::of(number as u16);
         number += 1;
     }
-    octets
+    numbers
 };
 
-/// A number as decimal digits without leading zeros, a point behind them.
+/// Decimal digits without leading zeros, a point behind them; in the last byte their number.
 #[derive(Clone, Copy)]
-struct Octet {
-    text: [u8; 4],
-    /// Number of digits.
-    length: u8,
-}
+struct Small([u8; 5]);
 
-impl Octet {
-    const fn of(number: u8) -> Self {
-        let [hundreds, tens, ones] = digits(number as u16);
-        let (text, length) = match number {
-            0..10 => ([ones, b'.', 0, 0], 1),
-            10..100 => ([tens, ones, b'.', 0], 2),
-            100.. => ([hundreds, tens, ones, b'.'], 3),
-        };
-        Self { text, length }
+impl Small {
+    const fn of(number: u16) -> Self {
+        let [hundreds, tens, ones] = digits(number);
+        match number {
+            0..10 => Self([ones, b'.', 0, 0, 1]),
+            10..100 => Self([tens, ones, b'.', 0, 2]),
+            100.. => Self([hundreds, tens, ones, b'.', 3]),
+        }
     }
 
-    fn append(self, out: &mut Page, length: usize) {
-        if let Some(place) = out.ahead(4).and_then(<[u8]>::first_chunk_mut) {
-            *place = self.text;
+    #[inline(always)]
+    fn append(self, out: &mut Page) {
+        self.append_part(out, 0);
+    }
+
+    #[inline(always)]
+    fn append_with_point(self, out: &mut Page) {
+        self.append_part(out, 1);
+    }
+
+    /// The digits, and so many bytes behind them.
+    #[inline(always)]
+    fn append_part(self, out: &mut Page, more: usize) {
+        let [text @ .., length] = self.0;
+        if let Some(place) = out.ahead(text.len()).and_then(<[u8]>::first_chunk_mut) {
+            *place = text;
         }
-        out.advance(length);
+        out.advance(usize::from(length) + more);
     }
 }
 

@@ -15,6 +15,9 @@ pub struct Converted {
 /// The charset that `Content-Type` names, if it is known and is not UTF-8.
 #[must_use]
 pub fn charset_of(headers: &Headers) -> Option<&'static Encoding> {
+    if !headers.may_have("content-type") {
+        return None;
+    }
     let charset = media_parameter(headers.get("content-type")?, b"charset")?;
     Encoding::for_label(charset).filter(|encoding| *encoding != UTF_8)
 }
@@ -22,6 +25,10 @@ pub fn charset_of(headers: &Headers) -> Option<&'static Encoding> {
 /// A parameter of a media type or of another header value of that form, without quotation marks.
 #[must_use]
 pub fn media_parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    // Most media types have none.
+    if !value.contains(&b';') {
+        return None;
+    }
     let parameters = value.split(|&byte| byte == b';').skip(1).filter_map(parameter);
     let mut named = parameters.filter(|(other, _)| other.eq_ignore_ascii_case(name));
     named.next().map(|(_, value)| value)

@@ -26,6 +26,10 @@ pub(super) fn of(headers: &Headers) -> impl DoubleEndedIterator<Item = Option<Co
 
 /// The lists of all fields of that name; `None` if nothing in them is to be undone.
 pub(super) fn as_on_wire(headers: &Headers, name: &'static str) -> Option<String> {
+    // Most messages have no such field.
+    if !headers.may_have(name) {
+        return None;
+    }
     elements(headers, name).next()?;
     let values: Vec<_> = headers.all(name).map(String::from_utf8_lossy).collect();
     Some(values.join(", "))
