@@ -144,10 +144,12 @@ impl Exporter {
         self.hand_out(observation, |sink, record| sink.offer_waiting(record, hurry));
     }
 
-    fn hand_out(&mut self, observation: &Observation, offer: impl Fn(&mut RunningSink, &Record)) {
+    fn hand_out(&mut self, observation: &Observation, offer: impl Fn(&mut RunningSink, Record)) {
         let Self { sinks, buffer, connections, written, .. } = self;
         let id = record::delivery_id(observation);
-        for sink in sinks {
+        let mut rest = sinks.as_mut_slice();
+        while let Some((sink, later)) = rest.split_first_mut() {
+            rest = later;
             if !sink.admits(observation) {
                 continue;
             }
@@ -160,15 +162,19 @@ impl Exporter {
                     continue;
                 }
             }
-            match written.iter().find(|(written, _)| *written == form) {
-                Some((_, record)) => offer(sink, record),
+            let record = match written.iter().find(|(written, _)| *written == form) {
+                Some((_, record)) => record.clone(),
                 None => {
                     let connection = connections.text(&observation.connection);
                     let record = form.record(observation, connection, &id, buffer);
-                    offer(sink, &record);
-                    written.push((form, record));
+                    // Copied only for a sink that may want it: threads share the count of copies.
+                    if rest.iter().any(|sink| sink.form() == form) {
+                        written.push((form, record.clone()));
+                    }
+                    record
                 }
-            }
+            };
+            offer(sink, record);
         }
         written.clear();
     }

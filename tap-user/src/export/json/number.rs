@@ -10,7 +10,7 @@ const MILLISECONDS_PER_SECOND: u64 = 1_000;
 macro_rules! integer_values {
     ($($integer:ty),*) => {$(
         impl Value for $integer {
-            #[inline]
+            #[inline(always)]
             fn write(self, out: &mut Page) {
                 match usize::try_from(self).ok().and_then(|place| SMALL.get(place)) {
                     Some(number) => number.append(out),
@@ -24,6 +24,7 @@ macro_rules! integer_values {
 integer_values!(u16, u32, u64, usize, i64);
 
 /// Appends a number without anything behind it.
+#[inline(never)]
 pub(in crate::export) fn append_number(out: &mut Page, number: impl itoa::Integer) {
     out.extend(itoa::Buffer::new().format(number).as_bytes());
 }

@@ -20,11 +20,13 @@ const REVERSE_SOLIDI: u64 = b'\\' as u64 * ONES;
 const ROOM: usize = LONGEST + 3;
 
 /// Appends a string and a comma if the text is short and plain; says whether it was.
+#[inline(always)]
 pub(super) fn put_string(out: &mut Page, text: &[u8]) -> bool {
     put(out, text, Marks::Quotation, |word| word)
 }
 
 /// The same in lower case.
+#[inline(always)]
 pub(super) fn put_lower_string(out: &mut Page, text: &[u8]) -> bool {
     put(out, text, Marks::Quotation, lower)
 }

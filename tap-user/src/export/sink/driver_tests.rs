@@ -135,7 +135,7 @@ fn start(
 impl Rig {
     fn give(&mut self, numbers: std::ops::Range<usize>) {
         for number in numbers {
-            self.intake.offer(&record(&number.to_string()));
+            self.intake.offer(record(&number.to_string()));
         }
     }
 
@@ -295,7 +295,7 @@ async fn memory_is_bounded() {
     let mut rig = start(1, limits(1_000), None, [never]);
     for number in 0..1_000 {
         let bytes = Bytes::from(vec![b'x'; 10_000]);
-        rig.intake.offer(&Record { bytes, ..record(&number.to_string()) });
+        rig.intake.offer(Record { bytes, ..record(&number.to_string()) });
         if number % 50 == 0 {
             sleep(Duration::from_millis(10)).await;
         }

@@ -175,12 +175,12 @@ impl RunningSink {
     }
 
     /// Queues a record if there is room.
-    pub(super) fn offer(&mut self, record: &Record) {
+    pub(super) fn offer(&mut self, record: Record) {
         self.intake.offer(record);
     }
 
     /// Queues a record as soon as there is room; as [`Self::offer`] once `hurry` is set.
-    pub(super) fn offer_waiting(&mut self, record: &Record, hurry: &AtomicBool) {
+    pub(super) fn offer_waiting(&mut self, record: Record, hurry: &AtomicBool) {
         self.intake.offer_waiting(record, hurry);
     }
 

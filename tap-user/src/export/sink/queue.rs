@@ -50,21 +50,21 @@ pub(super) struct Intake {
 
 impl Intake {
     /// Queues a record if there is room.
-    pub(super) fn offer(&mut self, record: &Record) {
+    pub(super) fn offer(&mut self, record: Record) {
         self.counters.given();
         self.offer_given(record);
     }
 
     /// Queues a record as soon as there is room, or nothing else in the queue. Once `hurry` is
     /// set it is as [`Self::offer`].
-    pub(super) fn offer_waiting(&mut self, record: &Record, hurry: &AtomicBool) {
+    pub(super) fn offer_waiting(&mut self, record: Record, hurry: &AtomicBool) {
         self.counters.given();
         let mut waiting = Instant::now();
-        while !self.has_room_for(record) && !hurry.load(Ordering::Relaxed) {
+        while !self.has_room_for(&record) && !hurry.load(Ordering::Relaxed) {
             if self.sender.is_closed() {
                 break;
             }
-            self.room.wait(|| self.has_room_for(record));
+            self.room.wait(|| self.has_room_for(&record));
             if waiting.elapsed() >= STANDSTILL {
                 self.counters.waited_for();
                 waiting = Instant::now();
@@ -77,7 +77,7 @@ impl Intake {
         }
     }
 
-    fn offer_given(&mut self, record: &Record) {
+    fn offer_given(&mut self, record: Record) {
         let held = self.held_bytes();
         if held.saturating_add(record.length()) > self.limit {
             self.counters.dropped_at_full_queue();
@@ -95,14 +95,15 @@ impl Intake {
         self.room.held()
     }
 
-    fn push(&self, record: &Record) {
+    fn push(&self, record: Record) {
         let waits_long = self.held_bytes() > SHARED_LIMIT;
-        let taken = if waits_long { record.apart() } else { record.clone() };
-        self.counters.queued(record.length());
-        self.room.add(record.length());
+        let taken = if waits_long { record.apart() } else { record };
+        let length = taken.length();
+        self.counters.queued(length);
+        self.room.add(length);
         if self.sender.send(taken).is_err() {
             // Only if the sink's task is gone, that is, its runtime.
-            self.counters.dropped_at_shutdown(record.length());
+            self.counters.dropped_at_shutdown(length);
         }
     }
 }

@@ -44,7 +44,7 @@ fn on_disk(disk: &Disk) -> Vec<usize> {
 
 impl Rig {
     fn give(&mut self, numbers: std::ops::Range<usize>, length: usize) {
-        numbers.for_each(|number| self.intake.offer(&record(number, length)));
+        numbers.for_each(|number| self.intake.offer(record(number, length)));
     }
 
     /// Waits until the totals are as they should be.
