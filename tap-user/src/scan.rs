@@ -17,7 +17,7 @@ pub(crate) fn any_byte(text: &[u8], is_wanted: impl Fn(u8) -> bool) -> bool {
             *any |= u8::from(is_wanted(*byte));
         }
     }
-    u128::from_ne_bytes(any) != 0
+    is_any(&any)
 }
 
 /// Whether any byte, with the one behind it, is wanted; the last byte alone is not looked at.
@@ -40,7 +40,12 @@ pub(crate) fn any_pair(text: &[u8], is_wanted: impl Fn(u8, u8) -> bool) -> bool 
     let (steps, steps_behind) = (text.as_chunks().0, behind.as_chunks().0);
     steps.iter().zip(steps_behind).for_each(|(step, behind)| look(step, behind));
     look(last, last_behind);
-    u128::from_ne_bytes(any) != 0
+    is_any(&any)
+}
+
+/// Whether any flag is set: one comparison of a register, which other ways to ask this are not.
+fn is_any(flags: &[u8; STEP]) -> bool {
+    flags.iter().fold(0, |any, flag| any | flag) != 0
 }
 
 #[cfg(test)]

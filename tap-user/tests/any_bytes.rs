@@ -97,7 +97,7 @@ fn observations() -> impl Strategy<Value = Observation> {
             request.headers = with(&request_fields);
             request.body = body(&request_body);
             let response = observation.exchange.response.as_mut().unwrap();
-            response.reason = reason;
+            response.reason = reason.into();
             response.headers = with(&response_fields);
             response.body = body(&response_body);
             observation
@@ -145,7 +145,7 @@ proptest! {
         let request = observation.exchange.request.as_ref().unwrap();
         let response = observation.exchange.response.as_ref().unwrap();
         prop_assert_eq!(exact(&written["request"]["target"]), request.target.clone());
-        prop_assert_eq!(exact(&written["response"]["reason"]), response.reason.clone());
+        prop_assert_eq!(exact(&written["response"]["reason"]), response.reason.to_vec());
         prop_assert_eq!(content(&written["request"]["body"]), request.body.bytes.clone());
         prop_assert_eq!(content(&written["response"]["body"]), response.body.bytes.clone());
         let fields = written["request"]["headers"].as_array().unwrap().iter();

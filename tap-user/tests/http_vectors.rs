@@ -45,7 +45,7 @@ fn observe(pieces: &[(Direction, Vec<u8>)], size: usize) -> Vec<Exchange> {
         }
     }
     observer.handle_close(Close { by: ClosedBy::Server, reset: false }, Time::default());
-    std::iter::from_fn(|| observer.poll()).collect()
+    std::iter::from_fn(|| observer.poll().map(|exchange| *exchange)).collect()
 }
 
 // ---- llhttp

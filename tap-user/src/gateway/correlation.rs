@@ -122,7 +122,11 @@ impl Correlator {
     }
 
     /// Completes an exchange with its ids.
-    pub fn identify(&mut self, connection: &Arc<Connection>, exchange: Exchange) -> Observation {
+    pub fn identify(
+        &mut self,
+        connection: &Arc<Connection>,
+        exchange: Box<Exchange>,
+    ) -> Observation {
         let key = (connection.serial, exchange.ordinal);
         let known = if self.unfinished.is_empty() { None } else { self.unfinished.remove(&key) };
         let correlation = known.or_else(|| self.correlate(connection, &exchange));
@@ -252,17 +256,17 @@ mod tests {
         })
     }
 
-    fn exchange(outcome: Outcome, id_header: Option<&[u8]>) -> Exchange {
+    fn exchange(outcome: Outcome, id_header: Option<&[u8]>) -> Box<Exchange> {
         let mut raw = b"Kong-Request-ID".to_vec();
         raw.extend_from_slice(id_header.unwrap_or_default());
         let end = u32::try_from(raw.len()).unwrap();
         let fields = if id_header.is_some() { vec![(0..15, 15..end)] } else { Vec::new() };
         let time = Time { monotonic_ns: 5, unix_ns: 1_700_000_000_123_456_789 };
-        Exchange {
+        Box::new(Exchange {
             ordinal: 9,
             request_ordinal: Some(7),
             request: Some(Request {
-                method: "GET".to_owned(),
+                method: "GET".into(),
                 target: b"/".to_vec(),
                 version: Version::Http11,
                 headers: Headers::new(raw.into(), fields),
@@ -278,7 +282,7 @@ mod tests {
             outcome,
             switch: None,
             proxied: None,
-        }
+        })
     }
 
     fn identify(generator: Generator, server: &str, header: Option<&[u8]>) -> Observation {

@@ -35,8 +35,8 @@ pub struct Observation {
     pub connection: Arc<Connection>,
     /// Correlation id; `None` on upstream legs that carry no such header.
     pub correlation: Option<Correlation>,
-    /// The exchange.
-    pub exchange: Exchange,
+    /// The exchange; in a box, because it is large and handed on.
+    pub exchange: Box<Exchange>,
     /// Its bodies with their codings undone, for whoever shows them.
     pub contents: Contents,
     /// What was replaced in it; `None` if nothing was.

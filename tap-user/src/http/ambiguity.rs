@@ -43,20 +43,6 @@ fn with_next(section: &[u8]) -> impl Iterator<Item = (&u8, &u8)> {
     section.iter().zip(section.get(1..).unwrap_or_default())
 }
 
-/// A start line with its line end: its parts are separated by one space each. The last part of a
-/// status line is free text.
-pub(super) fn of_start_line(line: &[u8]) -> Anomalies {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let is_request = !line.starts_with(b"HTTP/");
-    let mut fields = line.splitn(3, |&byte| byte == b' ');
-    let is_odd = |part: &[u8]| {
-        part.is_empty() || part.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'\r' | 0x0c))
-    };
-    let odd = fields.by_ref().take(2).any(is_odd) || (is_request && fields.any(is_odd));
-    if odd { Anomaly::StartLineWhitespace.into() } else { Anomalies::NONE }
-}
-
 /// Fields that say how long a request is and whom it is for.
 pub(super) fn of_request_fields(headers: &Headers, version: Version) -> (Anomalies, Lengths) {
     let routing = Routing::of(headers);

@@ -4,6 +4,7 @@ use super::anomaly::Anomalies;
 use super::headers::Headers;
 use crate::segment::{Abandonment, Close, GapCause, Time};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// HTTP version of a message head.
@@ -105,7 +106,7 @@ impl Default for Body {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Method, as on the wire.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// Request target, as on the wire (origin, absolute, authority or asterisk form).
     pub target: Vec<u8>,
     /// Version of the request line.
@@ -145,7 +146,7 @@ pub struct Response {
     /// Status code.
     pub status: u16,
     /// Reason phrase, as on the wire.
-    pub reason: Vec<u8>,
+    pub reason: Cow<'static, [u8]>,
     /// Version of the status line.
     pub version: Version,
     /// Field lines.
@@ -165,9 +166,10 @@ pub struct Response {
 }
 
 /// Why an exchange was exported, and what may be missing from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Outcome {
     /// Request and response were seen to their ends.
+    #[default]
     Complete,
     /// The response still goes on (or has not begun) after the age limit; the exchange is
     /// exported again, under the same id, when it ends.
@@ -193,7 +195,7 @@ pub enum Switch {
 }
 
 /// A request with its response, or the one without the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exchange {
     /// 1-based, in the order in which exchanges began on this connection; unique there, the same
     /// for an exchange that is exported again.

@@ -7,6 +7,7 @@ use super::ambiguity;
 use super::anomaly::{Anomalies, Anomaly};
 use super::detect::is_token;
 use super::headers::{Field, Headers};
+use super::words::token_length;
 use memchr::memchr;
 use std::ops::Range;
 
@@ -55,29 +56,30 @@ impl PlainHead {
 /// Field lines from `start` on: `name ":" value CRLF`, the name a token, and an empty line at the
 /// end; nothing odd among all bytes.
 fn plain_lines(bytes: &[u8], start: usize) -> Option<PlainHead> {
+    // So no place in it is above the largest.
+    u32::try_from(bytes.len()).ok()?;
     let mut fields = Vec::with_capacity(USUAL_FIELDS);
-    let mut place = start;
-    loop {
-        let line = bytes.get(place..)?;
-        if line.starts_with(b"\r\n") {
-            break;
-        }
-        let name = line.iter().position(|byte| !is_token(*byte)).filter(|length| *length > 0)?;
-        let value = line.get(name..)?.strip_prefix(b":")?;
-        let feed = memchr(b'\n', value)?;
-        let value_place = place + name + 1;
-        fields.push((range(place, name)?, trimmed(value.get(..feed)?, value_place)?));
-        place = value_place + feed + 1;
+    let mut rest = bytes.get(start..)?;
+    while !rest.starts_with(b"\r\n") {
+        let place = bytes.len() - rest.len();
+        let name = token_length(rest);
+        let (line, next) = rest.split_at_checked(name + memchr(b'\n', rest.get(name..)?)? + 1)?;
+        let value = line.get(name..)?.strip_prefix(b":").filter(|_| name > 0)?;
+        let value = trimmed(value, place + name + 1);
+        fields.push((place as u32..(place + name) as u32, value));
+        rest = next;
     }
-    let length = place + 2;
+    let length = bytes.len() - rest.len() + 2;
     ambiguity::is_plain(bytes.get(..length)?).then_some(PlainHead { fields, length })
 }
 
-/// Place of a value that stands at `place`, without white space around it.
-fn trimmed(value: &[u8], place: usize) -> Option<Range<u32>> {
-    let value = value.trim_ascii_end();
-    let text = value.trim_ascii_start();
-    range(place + (value.len() - text.len()), text.len())
+/// Place of a value that stands at `place`, without the line end and the spaces around it; there is no
+/// other white space in plain lines.
+fn trimmed(value: &[u8], place: usize) -> Range<u32> {
+    let value = value.strip_suffix(b"\r\n").unwrap_or(value);
+    let blanks = value.iter().position(|byte| *byte != b' ').unwrap_or(value.len());
+    let trailing = value.iter().rposition(|byte| *byte != b' ').map_or(blanks, |last| last + 1);
+    (place + blanks) as u32..(place + trailing) as u32
 }
 
 fn range(start: usize, length: usize) -> Option<Range<u32>> {

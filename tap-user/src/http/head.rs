@@ -1,17 +1,17 @@
-//! Message heads: where they end, their start lines and field lines (RFC 9112, sections 2 to 5).
+//! Message heads: where they end, and what their lines say together (RFC 9112, sections 2 to 5).
 //!
 //! The reader is as tolerant as the most tolerant gateway: an observer must not lose a message
 //! that the gateway accepted, and one that it refused does no harm. So lines end with CRLF or LF,
 //! a field name is anything up to the colon, and values are bytes.
 
 use super::ambiguity;
-use super::anomaly::{Anomalies, Anomaly};
+use super::anomaly::Anomaly;
 use super::body::Lengths;
-use super::detect::is_token;
-use super::exchange::{Body, Request, Response, Version};
+use super::exchange::{Body, Request, Response};
 use super::fields::{PlainHead, headers};
+use super::start_line::{RequestLine, StatusLine};
 use crate::segment::Time;
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 use std::borrow::Cow;
 
 /// Finds the empty line that ends a head or a trailer section; resumable at any byte, so that
@@ -80,21 +80,20 @@ pub(super) struct RawHead<'a> {
 impl RawHead<'_> {
     /// Reads a request; its body is still empty. `None` if it is none, or has too many fields.
     pub(super) fn request(self, fields: usize) -> Option<(Request, Lengths)> {
-        let (line, line_length) = start_line(&self.bytes)?;
-        let line = request_line(line)?;
-        let (method, target, version) = (line.method, line.target, line.version);
-        let mut anomalies = self.anomalies(line_length);
+        let line_length = memchr(b'\n', &self.bytes)? + 1;
+        let line = RequestLine::read(self.bytes.get(..line_length)?)?;
+        let mut anomalies = line.anomalies;
+        anomalies.note(Anomaly::LeadingEmptyLine, self.behind_empty_lines);
         let head_length = self.bytes.len() as u64;
         let (headers, odd_lines) =
             headers(self.bytes.into_owned(), line_length, self.plain, fields)?;
         anomalies.extend(odd_lines);
-        let (odd_fields, lengths) = ambiguity::of_request_fields(&headers, version);
+        let (odd_fields, lengths) = ambiguity::of_request_fields(&headers, line.version);
         anomalies.extend(odd_fields);
-        anomalies.note(Anomaly::UnknownVersion, line.is_unknown_version);
         let request = Request {
-            method,
-            target,
-            version,
+            method: line.method,
+            target: line.target,
+            version: line.version,
             head_length,
             offset: self.offset,
             first_byte: self.first_byte,
@@ -108,20 +107,20 @@ impl RawHead<'_> {
 
     /// Reads a response; its body is still empty. `None` if it is none, or has too many fields.
     pub(super) fn response(self, fields: usize) -> Option<(Response, Lengths)> {
-        let (line, line_length) = start_line(&self.bytes)?;
-        let StatusLine { version, is_unknown_version, status, reason } = status_line(line)?;
-        let mut anomalies = self.anomalies(line_length);
+        let line_length = memchr(b'\n', &self.bytes)? + 1;
+        let line = StatusLine::read(self.bytes.get(..line_length)?)?;
+        let mut anomalies = line.anomalies;
+        anomalies.note(Anomaly::LeadingEmptyLine, self.behind_empty_lines);
         let head_length = self.bytes.len() as u64;
         let (headers, odd_lines) =
             headers(self.bytes.into_owned(), line_length, self.plain, fields)?;
         anomalies.extend(odd_lines);
-        let (odd_fields, lengths) = ambiguity::of_response_fields(&headers, version);
+        let (odd_fields, lengths) = ambiguity::of_response_fields(&headers, line.version);
         anomalies.extend(odd_fields);
-        anomalies.note(Anomaly::UnknownVersion, is_unknown_version);
         let response = Response {
-            status,
-            reason,
-            version,
+            status: line.status,
+            reason: line.reason,
+            version: line.version,
             head_length,
             offset: self.offset,
             first_byte: self.first_byte,
@@ -134,85 +133,10 @@ impl RawHead<'_> {
     }
 }
 
-impl RawHead<'_> {
-    /// Of the start line, which has that length.
-    fn anomalies(&self, line_length: usize) -> Anomalies {
-        let line = self.bytes.get(..line_length).unwrap_or_default();
-        let mut anomalies = ambiguity::of_start_line(line);
-        anomalies.note(Anomaly::LeadingEmptyLine, self.behind_empty_lines);
-        anomalies
-    }
-}
-
-/// The first line without its end, and its length with it.
-fn start_line(head: &[u8]) -> Option<(&[u8], usize)> {
-    let feed = memchr(b'\n', head)?;
-    Some((head.get(..feed)?.trim_ascii_end(), feed + 1))
-}
-
-struct RequestLine {
-    method: String,
-    target: Vec<u8>,
-    version: Version,
-    is_unknown_version: bool,
-}
-
-/// `method SP target SP version`; runs of spaces and spaces inside the target are let through.
-fn request_line(line: &[u8]) -> Option<RequestLine> {
-    let end = memchr(b' ', line)?;
-    let (method, rest) = line.split_at_checked(end)?;
-    let start = memrchr(b' ', rest)?;
-    let (target, last) = rest.split_at_checked(start)?;
-    let target = target.trim_ascii();
-    if method.is_empty() || !method.iter().copied().all(is_token) || target.is_empty() {
-        return None;
-    }
-    let (version, is_unknown_version) = version(last.trim_ascii_start())?;
-    Some(RequestLine {
-        method: str::from_utf8(method).ok()?.to_owned(),
-        target: target.to_vec(),
-        version,
-        is_unknown_version,
-    })
-}
-
-struct StatusLine {
-    version: Version,
-    is_unknown_version: bool,
-    status: u16,
-    reason: Vec<u8>,
-}
-
-/// `version SP status [SP reason]`.
-fn status_line(line: &[u8]) -> Option<StatusLine> {
-    let end = line.iter().position(|&byte| byte == b' ')?;
-    let (first, rest) = line.split_at_checked(end)?;
-    let rest = rest.trim_ascii_start();
-    let digits = rest.first_chunk::<3>()?;
-    let reason = rest.get(3..)?;
-    if !digits.iter().all(u8::is_ascii_digit) || !matches!(reason.first(), None | Some(b' ')) {
-        return None;
-    }
-    let status = std::str::from_utf8(digits).ok()?.parse().ok().filter(|status| *status >= 100)?;
-    let reason = reason.strip_prefix(b" ").unwrap_or(reason).to_vec();
-    let (version, is_unknown_version) = version(first)?;
-    Some(StatusLine { version, is_unknown_version, status, reason })
-}
-
-/// A minor version that is not known counts as the highest known one (RFC 9110, section 2.5); says
-/// whether it is one of those.
-fn version(bytes: &[u8]) -> Option<(Version, bool)> {
-    match bytes.strip_prefix(b"HTTP/1.")? {
-        b"0" => Some((Version::Http10, false)),
-        b"1" => Some((Version::Http11, false)),
-        [b'2'..=b'9'] | [b'0'..=b'9', b'0'..=b'9'] => Some((Version::Http11, true)),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Version;
     use proptest::prelude::*;
 
     fn raw(bytes: &[u8]) -> RawHead<'_> {

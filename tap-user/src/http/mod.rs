@@ -38,10 +38,12 @@ mod pending;
 mod preamble;
 mod proxy_protocol;
 mod socks;
+mod start_line;
 mod stream;
 #[cfg(test)]
 mod tests;
 pub(crate) mod urlencoded;
+mod words;
 
 pub use anomaly::{Anomalies, Anomaly};
 pub use exchange::*;

@@ -30,8 +30,7 @@ struct Unsure {
 /// The exchanges of a connection, from their first part to when they are polled.
 #[derive(Debug)]
 pub(super) struct Pairing {
-    /// In boxes, as what is ready: most connections are idle most of the time, and a queue keeps room for
-    /// several.
+    /// In boxes: most connections are idle most of the time, and a queue keeps room for several.
     pending: VecDeque<Box<Pending>>,
     /// Id of the first pending exchange.
     first: Id,
@@ -46,7 +45,7 @@ pub(super) struct Pairing {
     /// The client was seen to send a request before the one before it was answered.
     pipelines: bool,
     proxied: Option<Addresses>,
-    ready: VecDeque<Box<(Exchange, Account)>>,
+    ready: VecDeque<(Box<Exchange>, Account)>,
     budget: MemoryBudget,
 }
 
@@ -72,9 +71,8 @@ impl Pairing {
     }
 
     /// The next exchange that is finished or has aged.
-    pub(super) fn poll(&mut self) -> Option<Exchange> {
-        let (exchange, _) = *self.ready.pop_front()?;
-        Some(exchange)
+    pub(super) fn poll(&mut self) -> Option<Box<Exchange>> {
+        self.ready.pop_front().map(|(exchange, _)| exchange)
     }
 
     /// Requests and responses that are not finished.
@@ -154,7 +152,7 @@ impl Pairing {
     pub(super) fn method_to_answer(&mut self, fault: Option<Outcome>, time: Time) -> Option<&str> {
         let id = self.exchange_to_answer(fault, time);
         self.answering = Some(id);
-        self.get(id)?.request().map(|request| request.method.as_str())
+        self.get(id)?.request().map(|request| &*request.method)
     }
 
     /// The exchange that the next response belongs to; a new one where there is no request.
@@ -291,7 +289,7 @@ impl Pairing {
     pub(super) fn settle(&mut self) {
         while let Some(pending) = self.pending.pop_front_if(|pending| pending.is_finished()) {
             self.first = self.first.saturating_add(1);
-            self.ready.push_back(Box::new(pending.into_exchange(self.first, self.proxied)));
+            self.ready.push_back(pending.into_exchange(self.first, self.proxied));
         }
     }
 
@@ -309,7 +307,7 @@ impl Pairing {
                 Some(_) => {
                     let mut memory = self.budget.account();
                     memory.charge(pending.held());
-                    self.ready.push_back(Box::new((pending.show(ordinal, self.proxied), memory)));
+                    self.ready.push_back((pending.show(ordinal, self.proxied), memory));
                 }
             }
         }

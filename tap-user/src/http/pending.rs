@@ -13,19 +13,16 @@ const INTERIM_LIMIT: usize = 64;
 /// An exchange that is not finished.
 #[derive(Debug)]
 pub(super) struct Pending {
+    /// Its parts. They stay where they are until the exchange has been exported: it is large.
+    exchange: Box<Exchange>,
     started: Time,
-    request_ordinal: Option<u64>,
-    request: Option<Request>,
     /// The request's body goes on.
     request_open: bool,
-    interim: Vec<Interim>,
     interim_anomalies: Anomalies,
-    response: Option<Response>,
     /// The response's body goes on.
     response_open: bool,
     /// Known before the end: what is wrong with it.
     fault: Option<Outcome>,
-    switch: Option<Switch>,
     /// Nothing more can come, although the parts do not tell.
     over: bool,
     /// Has been yielded as ongoing.
@@ -37,16 +34,12 @@ impl Pending {
     /// An exchange of which nothing is known but when it began.
     pub(super) fn new(started: Time, budget: &MemoryBudget) -> Self {
         Self {
+            exchange: Box::default(),
             started,
-            request_ordinal: None,
-            request: None,
             request_open: false,
-            interim: Vec::new(),
             interim_anomalies: Anomalies::NONE,
-            response: None,
             response_open: false,
             fault: None,
-            switch: None,
             over: false,
             shown: false,
             memory: budget.account(),
@@ -54,15 +47,15 @@ impl Pending {
     }
 
     pub(super) fn request(&self) -> Option<&Request> {
-        self.request.as_ref()
+        self.exchange.request.as_ref()
     }
 
     pub(super) fn is_answered(&self) -> bool {
-        self.response.is_some() || self.over
+        self.exchange.response.is_some() || self.over
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.over || (!self.request_open && self.response.is_some() && !self.response_open)
+        self.over || (!self.request_open && self.exchange.response.is_some() && !self.response_open)
     }
 
     /// Nothing more will come; `outcome` unless another fault is known already.
@@ -83,8 +76,8 @@ impl Pending {
     ) {
         self.request_open = begin_body(&mut request.body, framing);
         self.begin_message(request.head_length, framing.is_err());
-        self.request_ordinal = Some(ordinal);
-        self.request = Some(request);
+        self.exchange.request_ordinal = Some(ordinal);
+        self.exchange.request = Some(request);
     }
 
     /// Begins the final response; says whether its body is still to come.
@@ -96,7 +89,7 @@ impl Pending {
         self.response_open = begin_body(&mut response.body, framing);
         self.begin_message(response.head_length, framing.is_err());
         response.anomalies.extend(self.interim_anomalies);
-        self.response = Some(response);
+        self.exchange.response = Some(response);
         self.response_open
     }
 
@@ -109,12 +102,12 @@ impl Pending {
 
     /// Adds an interim response; `false` if there are too many.
     pub(super) fn add_interim(&mut self, response: Response) -> bool {
-        if self.interim.len() >= INTERIM_LIMIT {
+        if self.exchange.interim.len() >= INTERIM_LIMIT {
             return false;
         }
         self.begin_message(response.head_length, false);
         self.interim_anomalies.extend(response.anomalies);
-        self.interim.push(Interim {
+        self.exchange.interim.push(Interim {
             status: response.status,
             headers: response.headers,
             head_length: response.head_length,
@@ -125,7 +118,7 @@ impl Pending {
 
     /// HTTP/1 ends here on this connection.
     pub(super) fn switch(&mut self, switch: Switch) {
-        self.switch = Some(switch);
+        self.exchange.switch = Some(switch);
         self.over = true;
     }
 
@@ -141,12 +134,12 @@ impl Pending {
     ) -> Option<&Body> {
         let (body, last_byte, open, anomalies) = match direction {
             Direction::ToServer => {
-                let request = self.request.as_mut()?;
+                let request = self.exchange.request.as_mut()?;
                 let Request { body, last_byte, anomalies, .. } = request;
                 (body, last_byte, &mut self.request_open, anomalies)
             }
             Direction::ToClient => {
-                let response = self.response.as_mut()?;
+                let response = self.exchange.response.as_mut()?;
                 let Response { body, last_byte, anomalies, .. } = response;
                 (body, last_byte, &mut self.response_open, anomalies)
             }
@@ -173,7 +166,7 @@ impl Pending {
     /// The server ended its stream in order: a body that lasts until then is complete.
     pub(super) fn end_of_stream(&mut self) {
         let open = self.response_open;
-        let Some(response) = self.response.as_mut().filter(|_| open) else { return };
+        let Some(response) = self.exchange.response.as_mut().filter(|_| open) else { return };
         if response.body.framing == Framing::UntilClose {
             response.body.complete = true;
             self.response_open = false;
@@ -188,37 +181,26 @@ impl Pending {
     }
 
     /// Shows it as it is now.
-    pub(super) fn show(&mut self, ordinal: u64, proxied: Option<Addresses>) -> Exchange {
+    pub(super) fn show(&mut self, ordinal: u64, proxied: Option<Addresses>) -> Box<Exchange> {
         self.shown = true;
-        Exchange {
-            ordinal,
-            request_ordinal: self.request_ordinal,
-            request: self.request.clone(),
-            interim: self.interim.clone(),
-            response: self.response.clone(),
-            outcome: Outcome::Ongoing,
-            switch: None,
-            proxied,
-        }
+        let mut exchange = self.exchange.clone();
+        exchange.ordinal = ordinal;
+        exchange.outcome = Outcome::Ongoing;
+        exchange.switch = None;
+        exchange.proxied = proxied;
+        exchange
     }
 
     /// The exchange, and the memory that it takes.
     pub(super) fn into_exchange(
-        self,
+        mut self,
         ordinal: u64,
         proxied: Option<Addresses>,
-    ) -> (Exchange, Account) {
-        let exchange = Exchange {
-            ordinal,
-            request_ordinal: self.request_ordinal,
-            request: self.request,
-            interim: self.interim,
-            response: self.response,
-            outcome: self.fault.unwrap_or(Outcome::Complete),
-            switch: self.switch,
-            proxied,
-        };
-        (exchange, self.memory)
+    ) -> (Box<Exchange>, Account) {
+        self.exchange.ordinal = ordinal;
+        self.exchange.outcome = self.fault.unwrap_or(Outcome::Complete);
+        self.exchange.proxied = proxied;
+        (self.exchange, self.memory)
     }
 
     /// Bytes held.

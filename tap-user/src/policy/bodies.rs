@@ -15,7 +15,7 @@ pub fn without_bodies(observation: &Observation) -> Observation {
         id: Arc::clone(&observation.id),
         connection: Arc::clone(&observation.connection),
         correlation: observation.correlation.clone(),
-        exchange: Exchange {
+        exchange: Box::new(Exchange {
             ordinal: exchange.ordinal,
             request_ordinal: exchange.request_ordinal,
             request: exchange.request.as_ref().map(request),
@@ -24,7 +24,7 @@ pub fn without_bodies(observation: &Observation) -> Observation {
             outcome: exchange.outcome,
             switch: exchange.switch,
             proxied: exchange.proxied,
-        },
+        }),
         contents: Contents::default(),
         redacted: Some(redacted.into()),
     }

@@ -42,7 +42,7 @@ pub(super) fn cut(bytes: &[u8]) -> Body {
 pub(super) fn example(method: &str, target: &str, status: u16) -> Observation {
     let time = Time { monotonic_ns: 5_000, unix_ns: 1_700_000_000_000_000_000 };
     let request = Request {
-        method: method.to_owned(),
+        method: method.to_owned().into(),
         target: target.into(),
         version: Version::Http11,
         headers: Headers::default(),
@@ -55,7 +55,7 @@ pub(super) fn example(method: &str, target: &str, status: u16) -> Observation {
     };
     let response = Response {
         status,
-        reason: Vec::new(),
+        reason: Vec::new().into(),
         version: Version::Http11,
         headers: headers(&[("Content-Type", "text/plain")]),
         head_length: 100,
@@ -80,7 +80,7 @@ pub(super) fn example(method: &str, target: &str, status: u16) -> Observation {
         id: "r-1".into(),
         connection: Arc::new(connection),
         correlation: None,
-        exchange: Exchange {
+        exchange: Box::new(Exchange {
             ordinal: 1,
             request_ordinal: Some(1),
             request: Some(request),
@@ -89,7 +89,7 @@ pub(super) fn example(method: &str, target: &str, status: u16) -> Observation {
             outcome: Outcome::Complete,
             switch: None,
             proxied: None,
-        },
+        }),
         contents: Contents::default(),
         redacted: None,
     }

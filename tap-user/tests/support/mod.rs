@@ -60,7 +60,7 @@ pub(crate) fn connection() -> Connection {
 
 pub(crate) fn request(method: &str, target: &[u8], fields: &[(&str, &str)], body: Body) -> Request {
     Request {
-        method: method.to_owned(),
+        method: method.to_owned().into(),
         target: target.to_vec(),
         version: Version::Http11,
         headers: text_headers(fields),
@@ -76,7 +76,7 @@ pub(crate) fn request(method: &str, target: &[u8], fields: &[(&str, &str)], body
 pub(crate) fn response(status: u16, reason: &str, fields: &[(&str, &str)], body: Body) -> Response {
     Response {
         status,
-        reason: reason.as_bytes().to_vec(),
+        reason: reason.as_bytes().to_vec().into(),
         version: Version::Http11,
         headers: text_headers(fields),
         head_length: 399,
@@ -101,7 +101,7 @@ pub(crate) fn observation(
             id: "10.0.0.1-8000-1234-56-7-1700000000.123".to_owned(),
             source: CorrelationSource::Derived,
         }),
-        exchange: Exchange {
+        exchange: Box::new(Exchange {
             ordinal: 8,
             request_ordinal: request.is_some().then_some(7),
             request,
@@ -110,7 +110,7 @@ pub(crate) fn observation(
             outcome,
             switch: None,
             proxied: None,
-        },
+        }),
         contents: Contents::default(),
         redacted: None,
     }

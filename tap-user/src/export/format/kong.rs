@@ -57,7 +57,7 @@ fn write_request(
     object.field("uri", Lossy(uri));
     object.optional("url", Url::of(request, observation.connection.server));
     object.object("querystring", |object| Pairs::of_arguments(url::query(uri)).write(object));
-    object.field("method", request.method.as_str());
+    object.field("method", &*request.method);
     object.object("headers", |object| pairs::write_headers(object, &request.headers));
     object.field("size", request.head_length.saturating_add(request.body.wire_length));
 }

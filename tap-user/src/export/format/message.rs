@@ -50,7 +50,7 @@ fn write_request(
     shown: Option<&ShownBody<'_>>,
     elsewhere: Elsewhere,
 ) {
-    object.field("method", request.method.as_str());
+    object.field("method", &*request.method);
     object.object("headers", |object| pairs::write_headers(object, &request.headers));
     shown.iter().for_each(|shown| write_body(object, shown, elsewhere));
     object.field("timestamp", Seconds(request.first_byte.unix_ns));

@@ -48,7 +48,7 @@ fn write_identity(object: &mut Object<'_>, observation: &Observation) {
 }
 
 fn write_request(object: &mut Object<'_>, request: &Request) {
-    object.field("method", request.method.as_str());
+    object.field("method", &*request.method);
     object.field("target", Exact(&request.target));
     object.word("version", request.version.as_str());
     write_headers(object, "headers", &request.headers);

@@ -66,7 +66,7 @@ fn write_request(
     body: &ContentOf<'_>,
 ) {
     let client = observation.connection.client;
-    object.field("method", request.method.as_str());
+    object.field("method", &*request.method);
     object.object("headers", |object| {
         body.headers().without("host").write(object);
     });

@@ -98,7 +98,7 @@ fn observation(record: wire::Record) -> Result<Observation, RecordError> {
         request.map_or((None, Side::default()), |(it, side)| (Some(it), side));
     let (response, of_response) =
         response.map_or((None, Side::default()), |(it, side)| (Some(it), side));
-    let mut exchange = Exchange {
+    let mut exchange = Box::new(Exchange {
         ordinal: place.ordinal,
         request_ordinal: place.request_ordinal,
         request,
@@ -107,7 +107,7 @@ fn observation(record: wire::Record) -> Result<Observation, RecordError> {
         outcome,
         switch: record.switch,
         proxied: place.proxied.map(|it| (it.client.into(), it.server.into())),
-    };
+    });
     restore_clock(&mut exchange, record.durations_ns);
     Ok(Observation {
         id: record.id.into(),
@@ -173,7 +173,7 @@ fn request(recorded: wire::Request) -> Result<(Request, Side), RecordError> {
     let headers = headers(&recorded.headers);
     let Recorded { body, content, replaced } = Recorded::new(recorded.body, &headers)?;
     let request = Request {
-        method: recorded.method,
+        method: recorded.method.into(),
         target: recorded.target.bytes().to_vec(),
         version: recorded.version,
         headers,
@@ -192,7 +192,7 @@ fn response(recorded: wire::Response) -> Result<(Response, Side), RecordError> {
     let Recorded { body, content, replaced } = Recorded::new(recorded.body, &headers)?;
     let response = Response {
         status: recorded.status,
-        reason: recorded.reason.bytes().to_vec(),
+        reason: recorded.reason.bytes().to_vec().into(),
         version: recorded.version,
         headers,
         head_length: recorded.head_length,

@@ -82,7 +82,7 @@ impl Observer {
     }
 
     /// The next exchange that is finished or has reached the age limit.
-    pub fn poll(&mut self) -> Option<Exchange> {
+    pub fn poll(&mut self) -> Option<Box<Exchange>> {
         let mut exchange = self.pairing.poll()?;
         if let Some(request) = &mut exchange.request {
             request.anomalies.extend(self.conflicts_to_server);

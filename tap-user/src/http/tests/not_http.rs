@@ -192,7 +192,7 @@ fn what_begins_like_a_proxy_header_keeps_its_time_and_place() {
     let mut talk = Talk::new();
     talk.client("P").client("RO").client("PFIND / HTTP/1.1\r\n\r\n");
     let request = talk.server(OK2).only().request.unwrap();
-    assert_eq!((request.method.as_str(), request.offset), ("PROPFIND", 0));
+    assert_eq!((request.method.as_ref(), request.offset), ("PROPFIND", 0));
     assert_eq!((request.first_byte, request.last_byte), (time(1), time(3)));
 }
 

@@ -149,7 +149,7 @@ fn observe(
 }
 
 fn all(observer: &mut Observer) -> Vec<Exchange> {
-    std::iter::from_fn(|| observer.poll()).collect()
+    std::iter::from_fn(|| observer.poll().map(|exchange| *exchange)).collect()
 }
 
 proptest! {

@@ -118,10 +118,9 @@ impl Condition {
     fn matches_request(&self, request: Option<&Request>) -> bool {
         let asked = &self.others;
         let seen = |test: &dyn Fn(&Request) -> bool| request.is_some_and(test);
-        holds(&asked.methods, |methods| seen(&|it| methods.contains(&it.method)))
-            && holds(&self.hosts, |globs| {
-                seen(&|it| host(it).is_some_and(|it| is_like(globs, &it)))
-            })
+        holds(&asked.methods, |methods| {
+            seen(&|it| methods.iter().any(|method| *method == it.method))
+        }) && holds(&self.hosts, |globs| seen(&|it| host(it).is_some_and(|it| is_like(globs, &it))))
             && holds(&self.paths, |globs| seen(&|it| is_like(globs, &path(&it.target))))
             && holds(&self.request_content_types, |globs| seen(&|it| has_type(globs, &it.headers)))
             && holds(&asked.request_size, |sizes| {

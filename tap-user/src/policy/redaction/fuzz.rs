@@ -90,7 +90,7 @@ fn observation(line: &[u8], content_type: &str, body: &[u8], is_whole: bool) -> 
     };
     let time = Time::default();
     let request = Request {
-        method: "POST".to_owned(),
+        method: "POST".into(),
         target: line.to_vec(),
         version: Version::Http11,
         headers: headers(&[(b"content-type", content_type.as_bytes()), (b"location", line)]),
@@ -116,7 +116,7 @@ fn observation(line: &[u8], content_type: &str, body: &[u8], is_whole: bool) -> 
         id: "".into(),
         connection: Arc::new(connection),
         correlation: None,
-        exchange: Exchange {
+        exchange: Box::new(Exchange {
             ordinal: 1,
             request_ordinal: Some(1),
             request: Some(request),
@@ -125,7 +125,7 @@ fn observation(line: &[u8], content_type: &str, body: &[u8], is_whole: bool) -> 
             outcome: Outcome::Complete,
             switch: None,
             proxied: None,
-        },
+        }),
         contents: Contents::default(),
         redacted: None,
     }

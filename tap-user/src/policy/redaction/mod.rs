@@ -210,6 +210,9 @@ impl Rules {
         // Of most heads no value needs a look: one at all of them together tells.
         let look_inside = self.may_hold_any(headers.raw());
         for (number, (name, value)) in headers.iter().enumerate() {
+            if !look_inside && !self.headers.may_hold(name) {
+                continue;
+            }
             if let Some(value) = self.field(name, value, look_inside, redacted) {
                 values.push((number, value));
             }

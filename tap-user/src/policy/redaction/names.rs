@@ -47,12 +47,16 @@ impl Names {
         set
     }
 
+    /// Whether the name may be one of the set: most are not, which a look at two letters tells.
+    #[inline]
+    pub(super) fn may_hold(&self, name: &[u8]) -> bool {
+        let alike = self.by_length.get(name.len());
+        alike.is_some_and(|alike| alike.letters & letters(name) != 0)
+    }
+
     /// The rule of that name.
     pub(super) fn find(&self, name: &[u8]) -> Option<&Rule> {
-        let alike = self.by_length.get(name.len())?;
-        if alike.letters & letters(name) == 0 {
-            return None;
-        }
+        let alike = self.by_length.get(name.len()).filter(|_| self.may_hold(name))?;
         let found =
             alike.names.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
         found.map(|(_, rule)| rule)
