@@ -2,7 +2,10 @@
 
 use crate::maps::{EVENTS, count};
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
-use tap_ebpf::{DIRECTION_RECEIVED, Event, Socket, event_flag, event_kind, reason};
+use core::ptr::read_volatile;
+use tap_ebpf::{
+    DIRECTION_RECEIVED, Event, SEVERAL_THREADS, Socket, event_flag, event_kind, reason,
+};
 
 /// Userspace looks at the ring on its own: a wake-up per event would cost more than all else.
 pub const NO_WAKEUP: u64 = 1;
@@ -42,6 +45,7 @@ pub fn bare(state: &Socket, kind: u8, direction: u8) -> Event {
         time_ns: unsafe { bpf_ktime_get_ns() },
         offset: 0,
         length: 0,
+        opposite: opposite(state, direction),
         head: 0,
         tail: 0,
         kind,
@@ -51,6 +55,23 @@ pub fn bare(state: &Socket, kind: u8, direction: u8) -> Event {
         padding: 0,
         identity: state.identity,
     }
+}
+
+/// Bytes that went the other way so far. If another thread moves any of them too, its event may not be in
+/// the ring yet: then nothing is certain.
+#[inline(always)]
+fn opposite(state: &Socket, direction: u8) -> u64 {
+    let (own, other) = if direction == DIRECTION_RECEIVED {
+        (&state.received, &state.sent)
+    } else {
+        (&state.sent, &state.received)
+    };
+    // In this order: a thread that moves bytes leaves its mark before it counts them.
+    // SAFETY: both are references.
+    let (next, thread) =
+        unsafe { (read_volatile(&raw const other.next), read_volatile(&raw const other.thread)) };
+    let is_certain = thread == own.thread && thread & SEVERAL_THREADS == 0;
+    if is_certain { next } else { 0 }
 }
 
 /// Hands an event without bytes to userspace; returns 1 if there was room for it.

@@ -65,6 +65,9 @@ pub struct Event {
     pub offset: u64,
     /// Bytes that this event describes; for `CLOSED`: bytes sent in all.
     pub length: u64,
+    /// Bytes that went the other way before, as far as that is certain: what userspace was not told of them
+    /// is lost, and lost before this.
+    pub opposite: u64,
     /// Captured bytes at the beginning.
     pub head: u32,
     /// Captured bytes at the end.
@@ -146,9 +149,12 @@ pub struct Stream {
     pub next: u64,
     /// The socket's own sequence number at that place.
     pub sequence: u32,
-    /// Thread that moved bytes last.
+    /// Thread that moved bytes last; with [`SEVERAL_THREADS`] once there was another one.
     pub thread: u32,
 }
+
+/// Bit of [`Stream::thread`] beyond all thread ids (the kernel's limit is 2^22).
+pub const SEVERAL_THREADS: u32 = 1 << 31;
 
 /// State of one socket, keyed by its address while it lives.
 #[repr(C)]
@@ -344,10 +350,10 @@ mod tests {
         assert_eq!(offset_of!(Identity, network_namespace), 56);
         assert_eq!(offset_of!(Identity, local_port), 68);
         assert_eq!(offset_of!(Identity, role), 72);
-        assert_eq!((size_of::<Event>(), align_of::<Event>()), (120, 8));
-        assert_eq!(offset_of!(Event, head), 24);
-        assert_eq!(offset_of!(Event, kind), 32);
-        assert_eq!(offset_of!(Event, identity), 40);
+        assert_eq!((size_of::<Event>(), align_of::<Event>()), (128, 8));
+        assert_eq!(offset_of!(Event, head), 32);
+        assert_eq!(offset_of!(Event, kind), 40);
+        assert_eq!(offset_of!(Event, identity), 48);
         assert_eq!(size_of::<Stream>(), 16);
         assert_eq!((size_of::<Socket>(), offset_of!(Socket, budget)), (120, 112));
         assert_eq!(size_of::<Process>(), 32);

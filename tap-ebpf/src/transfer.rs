@@ -8,7 +8,9 @@ use crate::kernel::{
 };
 use crate::maps::{PROCESSES, VERDICT_COUNT, VERDICTS, constant, count};
 use crate::socket::{advance, is_shared, lookup_or_join, sequences};
-use tap_ebpf::{DIRECTION_RECEIVED, EDGE_LENGTH, HEAD_ALLOWANCE, Socket, reason, verdict};
+use tap_ebpf::{
+    DIRECTION_RECEIVED, EDGE_LENGTH, HEAD_ALLOWANCE, SEVERAL_THREADS, Socket, reason, verdict,
+};
 
 /// Receive flags of calls that take nothing out of the stream: `MSG_OOB`, `MSG_PEEK` and
 /// `MSG_ERRQUEUE`.
@@ -39,11 +41,14 @@ pub fn try_transfer(socket: Address, result: i32, flags: i32, direction: u8) -> 
 
     let (stream, sequence) =
         if is_receive { (&mut state.received, now.received) } else { (&mut state.sent, now.sent) };
+    let thread = current_thread();
+    let last = stream.thread & !SEVERAL_THREADS;
+    let is_handed_over = last != thread && last != 0;
+    let several = if is_handed_over { SEVERAL_THREADS } else { stream.thread & SEVERAL_THREADS };
+    // Before the bytes are counted: see `event::opposite`.
+    stream.thread = thread | several;
     let expected = advance(stream, sequence);
     let next = stream.next;
-    let thread = current_thread();
-    let is_handed_over = stream.thread != thread && stream.thread != 0;
-    stream.thread = thread;
     if is_ignored(state) {
         return None;
     }
@@ -70,8 +75,8 @@ pub fn try_transfer(socket: Address, result: i32, flags: i32, direction: u8) -> 
         Source::Memory(memory) => {
             let wanted = within_budget(state, &memory, moved, direction);
             let mut plan = Plan::new(start, moved, wanted, direction, memory);
-            // Only asked where threads take turns, so that nobody else pays for it.
-            plan.is_overlapped = is_handed_over && is_shared(socket);
+            // Only asked where several threads were seen, so that nobody else pays for it.
+            plan.is_overlapped = several != 0 && is_shared(socket);
             copy::emit(&plan, state, process)
         }
     }

@@ -7,7 +7,7 @@ mod live;
 use live::mix::Mix;
 use live::site::{self, Site};
 use live::tap::Outcome;
-use live::traffic::{self, Plan, Step};
+use live::traffic::{self, Client, Plan, Step};
 use live::{Tap, attempt, exclusive, fixture, require_live};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -16,11 +16,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use xtask::rig::{Nginx, NginxConfig, OwnedChild, free_port};
 
-/// The consumer stands still while the gateway works on: what the ring cannot hold is missing,
-/// and every byte of it is accounted for; afterwards all is as before.
+/// The consumer stands still for seconds while the gateway works on: what the ring cannot hold is missing,
+/// and every byte of it is accounted for; the clients notice nothing. Afterwards the next message on each
+/// connection is whole again, also on those that lost some.
 #[test]
 fn what_the_ring_cannot_hold_is_accounted_for() {
     let _alone = exclusive();
@@ -29,18 +30,29 @@ fn what_the_ring_cannot_hold_is_accounted_for() {
     }
     let site = Site::start();
     let pid = site.gateway.master_pid().to_string();
-    let tap = Tap::start(&["--pid", &pid, "--ring-size", "1MiB"].map(str::to_owned));
+    let tap = Tap::start(&["--pid", &pid, "--ring-size", "256KiB"].map(str::to_owned));
     let mut mix = Mix::new(site.ports, "overload");
-    let gets = |mix: &mut Mix, count: usize| {
+    let mut gets = |count: usize| {
         let steps = (0..count).map(|_| Step::Ask(mix.get_file("page.bin"))).collect();
-        vec![Plan { to: site.ports.v4(), steps }]
+        Client::open(Plan { to: site.ports.v4(), steps })
     };
+    let (mut accounts, mut before, mut during) = (Vec::new(), Vec::new(), Vec::new());
+    let mut kept_open = gets(BATCH + AFTERWARDS);
+    for _round in 0..9 {
+        before.push(timed(|| accounts.extend(gets(BATCH).finish())));
+        signal(tap.pid(), libc::SIGSTOP);
+        during.push(timed(|| accounts.extend(gets(BATCH).finish())));
+        thread::sleep(STANDSTILL);
+        signal(tap.pid(), libc::SIGCONT);
+        thread::sleep(SETTLING);
+    }
     signal(tap.pid(), libc::SIGSTOP);
-    let mut accounts = traffic::run(gets(&mut mix, 300), 1);
+    accounts.extend(kept_open.before_tap(BATCH));
+    thread::sleep(LONG_STANDSTILL);
     signal(tap.pid(), libc::SIGCONT);
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(SETTLING);
     let missed = accounts.len();
-    accounts.extend(traffic::run(gets(&mut mix, 20), 1));
+    accounts.extend(kept_open.finish());
     let outcome = tap.stop();
 
     let moved = traffic::bytes_moved(&accounts) + site::bytes_moved(&site.origin);
@@ -48,15 +60,42 @@ fn what_the_ring_cannot_hold_is_accounted_for() {
     assert!(outcome.total("/bytes/lost") > 0, "the ring held everything: {}", outcome.totals);
     assert!(outcome.total("/kernel/reservation_failures") > 0);
     assert_eq!(outcome.total("/kernel/closes_lost"), 0);
+    assert_eq!(accounts.len() - missed, AFTERWARDS);
     let records = outcome.records();
     for account in accounts.iter().skip(missed) {
         let id = Some(account.request.id.as_str());
-        let of_this = |record: &&live::record::Record| {
-            record.leg == "client" && record.request_header("X-Test-Id") == id
-        };
-        let record = records.iter().find(of_this).unwrap_or_else(|| panic!("{id:?} is missing"));
-        assert!(record.complete, "{record:?}");
+        for leg in ["client", "upstream"] {
+            let of_this = |record: &&live::record::Record| {
+                record.leg == leg && record.request_header("X-Test-Id") == id
+            };
+            let record = records.iter().find(of_this).unwrap_or_else(|| panic!("{id:?}: {leg}"));
+            assert!(record.complete, "{record:?}");
+        }
     }
+    let (before, during) = (median(before), median(during));
+    println!("{BATCH} requests took {before:?}, and {during:?} while the tap stood still");
+    assert!(during < before * 3 / 2, "{during:?} instead of {before:?}");
+}
+
+/// Requests whose bytes the ring cannot hold.
+const BATCH: usize = 300;
+/// Requests on a connection that lost some before.
+const AFTERWARDS: usize = 20;
+/// How long the consumer stands still beyond that, each time and the last time.
+const STANDSTILL: Duration = Duration::from_millis(300);
+const LONG_STANDSTILL: Duration = Duration::from_secs(3);
+/// How long it takes at most to take in what is in the ring.
+const SETTLING: Duration = Duration::from_millis(500);
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let begin = Instant::now();
+    work();
+    begin.elapsed()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
 }
 
 fn signal(pid: u32, signal: i32) {

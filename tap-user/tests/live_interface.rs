@@ -114,7 +114,7 @@ fn packets_that_the_kernel_drops_are_counted_and_are_holes() {
     let plans = Mix::new(site.ports, "dropped").plans(600);
     let mut arguments = by_packets(&site, &[]);
     arguments.retain(|argument| argument != "--ring-size" && argument != "256MiB");
-    arguments.extend(["--ring-size", "64KiB"].map(str::to_owned));
+    arguments.extend(["--ring-size", "256KiB"].map(str::to_owned));
     let tap = Tap::start(&arguments);
     let pid = tap.pid().cast_signed();
     let traffic = thread::spawn(move || traffic::run(plans, CLIENTS));

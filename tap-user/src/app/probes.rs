@@ -87,8 +87,12 @@ fn announce(selection: &Selection, selected: &[Found]) {
 fn scanner(selection: Selection) -> Receiver<Vec<Found>> {
     let (sender, receiver): (SyncSender<Vec<Found>>, _) = sync_channel(1);
     std::thread::spawn(move || {
-        while sender.send(scan(&selection)).is_ok() {
+        // The first time is when the probes start.
+        loop {
             std::thread::sleep(SCAN_INTERVAL);
+            if sender.send(scan(&selection)).is_err() {
+                return;
+            }
         }
     });
     receiver

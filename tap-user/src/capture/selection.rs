@@ -44,6 +44,15 @@ pub struct Found {
 }
 
 impl Found {
+    /// Whether the process still has the name that it was found by.
+    #[must_use]
+    pub fn is_still_the_same(&self) -> bool {
+        let name = std::fs::read(format!("/proc/{}/comm", self.pid));
+        let is_same =
+            |name: Vec<u8>| String::from_utf8_lossy(&name).trim_end_matches('\n') == self.name;
+        name.is_ok_and(is_same)
+    }
+
     /// The only listener of the process, if it has exactly one.
     #[must_use]
     pub fn only_listener(&self) -> Listener {

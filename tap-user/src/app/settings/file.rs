@@ -56,7 +56,7 @@ pub(crate) struct SettingsFile {
     /// id.
     #[schemars(extend("x-flag" = "--age-limit"))]
     pub(crate) age_limit: Period,
-    /// Ring between kernel and userspace, a power of two from `64KiB` to `1GiB`; when it is full,
+    /// Ring between kernel and userspace, a power of two from `256KiB` to `1GiB`; when it is full,
     /// bytes are lost and counted.
     #[schemars(extend("x-flag" = "--ring-size"))]
     pub(crate) ring_size: RingSize,

@@ -9,8 +9,8 @@ use std::fmt::{self, Display};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Bounds of the ring in bytes: below, one large body does not fit; above, the kernel refuses.
-const RING_BYTES: std::ops::RangeInclusive<u64> = 64 * 1024..=1024 * 1024 * 1024;
+/// Bounds of the ring in bytes: below, the largest events take turns; above, the kernel refuses.
+const RING_BYTES: std::ops::RangeInclusive<u64> = 256 * 1024..=1024 * 1024 * 1024;
 /// Bounds of the snap length: the headers must fit, and a packet into a block of the ring.
 const SNAP_LENGTH: std::ops::RangeInclusive<u64> = 64..=256 * 1024;
 /// Bounds of the priority (setpriority(2)).
@@ -83,7 +83,9 @@ impl FromStr for RingSize {
     fn from_str(text: &str) -> Result<Self, String> {
         let size: ByteSize = text.parse()?;
         if !RING_BYTES.contains(&size.0) || !size.0.is_power_of_two() {
-            return Err(format!("`{text}` is no ring size; use a power of two from 64KiB to 1GiB"));
+            return Err(format!(
+                "`{text}` is no ring size; use a power of two from 256KiB to 1GiB"
+            ));
         }
         Ok(Self(size))
     }
@@ -343,7 +345,7 @@ mod tests {
 
     #[test]
     fn possible_values_are_written_as_they_are_read() {
-        assert_eq!("65536".parse::<RingSize>().unwrap().to_string(), "64KiB");
+        assert_eq!("262144".parse::<RingSize>().unwrap().to_string(), "256KiB");
         assert_eq!("96".parse::<SnapLength>().unwrap().to_string(), "96");
         assert_eq!("1GiB".parse::<BodyCap>().unwrap().to_string(), "1GiB");
         assert_eq!("4026531840".parse(), Ok(Namespace::Inode(4_026_531_840)));

@@ -19,7 +19,7 @@ use event::Record;
 use programs::{Plain, ProbeError, Programs, map_error};
 use std::collections::{BTreeMap, HashSet};
 use tap_ebpf::{
-    Counters, ListenerKey, NAME_LENGTH, ROLE_ACCEPTED, ROLE_CONNECTED, Settings, verdict,
+    Counters, ListenerKey, NAME_LENGTH, ROLE_ACCEPTED, ROLE_CONNECTED, Settings, Socket, verdict,
 };
 use tracker::Tracker;
 
@@ -153,16 +153,23 @@ impl Probes {
         let open: Vec<_> = self.programs.sockets.iter().filter_map(Result::ok).collect();
         let closed: Vec<_> = self.programs.closed.iter().filter_map(Result::ok).collect();
         while self.poll(handle) > 0 {}
-        let now = self.clock.time();
-        for (_, Plain(socket)) in open {
-            self.tracker.catch_up(&socket, now, handle);
+        for (address, Plain(socket)) in open {
+            if self.tracker.knows(&socket) || self.is_open(address, &socket) {
+                self.tracker.catch_up(&socket, self.clock, handle);
+            }
         }
         for (cookie, Plain(socket)) in closed {
-            self.tracker.close(&socket, now, handle);
+            self.tracker.close(&socket, self.clock, handle);
             let _ = self.programs.closed.remove(&cookie);
         }
         self.failures_seen = failures;
         Ok(())
+    }
+
+    /// Whether a connection is still there: one that userspace does not know may have ended meanwhile.
+    fn is_open(&self, address: u64, socket: &Socket) -> bool {
+        let now = self.programs.sockets.get(&address, 0);
+        now.is_ok_and(|Plain(now)| now.identity.cookie == socket.identity.cookie)
     }
 
     /// The present moment on the clock of the events.
@@ -223,7 +230,8 @@ fn select(
     processes: &mut KernelMap<MapData, u32, Plain<tap_ebpf::Process>>,
     found: &Found,
 ) -> Result<(), ProbeError> {
-    if processes.get(&found.pid, 0).is_ok() {
+    // Since it was found it may have become another program, which the kernel dropped.
+    if processes.get(&found.pid, 0).is_ok() || !found.is_still_the_same() {
         return Ok(());
     }
     let name = padded(&found.name);

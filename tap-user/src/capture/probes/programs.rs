@@ -21,9 +21,6 @@ pub const TRACEPOINTS: [&str; 7] = [
     "sched_process_exit",
 ];
 
-/// Smallest and largest ring, in bytes; the kernel wants a power of two.
-pub const RING_BYTES: std::ops::RangeInclusive<u32> = 64 * 1024..=1024 * 1024 * 1024;
-
 /// A type of the ABI as a map value.
 #[derive(Clone, Copy)]
 #[repr(transparent)]

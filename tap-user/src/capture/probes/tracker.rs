@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use tap_ebpf::{
-    DIRECTION_RECEIVED, DIRECTION_SENT, Event, Identity, Socket, event_flag, event_kind,
+    DIRECTION_RECEIVED, DIRECTION_SENT, Event, Identity, Socket, event_flag, event_kind, verdict,
 };
 
 /// Whoever is told of happenings.
@@ -84,17 +84,24 @@ impl Tracker {
         }
     }
 
-    /// Tells bytes of an open connection that no event told.
-    pub(super) fn catch_up(&mut self, socket: &Socket, now: Time, handle: &mut Handler<'_>) {
-        if let Some(followed) = self.connections.followed.get_mut(&socket.identity.cookie) {
-            let finals = Finals::of(socket);
-            tell_missed(followed, &finals, now, &mut self.traffic, handle);
+    /// Whether anything was told of a connection that is not over.
+    pub(super) fn knows(&self, socket: &Socket) -> bool {
+        self.connections.followed.contains_key(&socket.identity.cookie)
+    }
+
+    /// Tells bytes of an open connection that no event told; perhaps nothing was told of it at all.
+    pub(super) fn catch_up(&mut self, socket: &Socket, clock: Clock, handle: &mut Handler<'_>) {
+        let is_watched = socket.verdict == verdict::COPY && socket.identity.pid != 0;
+        if is_watched || self.knows(socket) {
+            let followed = self.connections.open(&socket.identity, clock, handle);
+            tell_missed(followed, &Finals::of(socket), clock.time(), &mut self.traffic, handle);
         }
     }
 
-    /// Closes a connection whose end no event told.
-    pub(super) fn close(&mut self, socket: &Socket, now: Time, handle: &mut Handler<'_>) {
-        self.finish(socket.identity.cookie, &Finals::of(socket), now, handle);
+    /// Closes a connection whose end no event told; perhaps nothing was told of it at all.
+    pub(super) fn close(&mut self, socket: &Socket, clock: Clock, handle: &mut Handler<'_>) {
+        self.connections.open(&socket.identity, clock, handle);
+        self.finish(socket.identity.cookie, &Finals::of(socket), clock.time(), handle);
     }
 
     fn finish(&mut self, cookie: u64, finals: &Finals, time: Time, handle: &mut Handler<'_>) {
@@ -155,8 +162,11 @@ fn data(
     handle: &mut Handler<'_>,
 ) -> Interest {
     let event = &record.event;
+    let cause = record.cause_of_gap_before();
+    let was_ignored = followed.ignored;
+    missed_before(followed, event, cause, time, traffic, handle);
     let mut telling = Telling::new(followed, event.direction, time, traffic, handle);
-    telling.missed_up_to(event.offset, record.cause_of_gap_before());
+    telling.lost_interest = *telling.ignored && !was_ignored;
     telling.skip_told(event.offset);
     telling.tell(Content::Bytes(record.head), record.starts_call());
     if let Some((length, cause)) = record.gap() {
@@ -173,10 +183,27 @@ fn end(
     traffic: &mut Traffic,
     handle: &mut Handler<'_>,
 ) -> Interest {
-    let mut telling = Telling::new(followed, event.direction, time, traffic, handle);
-    telling.missed_up_to(event.offset, GapCause::Missed);
+    missed_before(followed, event, GapCause::Missed, time, traffic, handle);
     let leg = followed.connection.leg;
     handle(followed.connection.serial, Happening::Ended(direction(leg, event.direction), time))
+}
+
+/// Tells what went both ways before an event and was not told: so whoever looks for messages knows that they
+/// are missing before it sees the next one, whichever side speaks next.
+fn missed_before(
+    followed: &mut Followed,
+    event: &Event,
+    cause: GapCause,
+    time: Time,
+    traffic: &mut Traffic,
+    handle: &mut Handler<'_>,
+) {
+    let other =
+        if event.direction == DIRECTION_RECEIVED { DIRECTION_SENT } else { DIRECTION_RECEIVED };
+    Telling::new(followed, event.direction, time, traffic, handle)
+        .missed_up_to(event.offset, cause);
+    Telling::new(followed, other, time, traffic, handle)
+        .missed_up_to(event.opposite, GapCause::Missed);
 }
 
 /// What the kernel counted in all.
@@ -199,10 +226,16 @@ fn tell_missed(
     traffic: &mut Traffic,
     handle: &mut Handler<'_>,
 ) {
-    Telling::new(followed, DIRECTION_RECEIVED, time, traffic, handle)
-        .missed_up_to(finals.received, GapCause::Missed);
-    Telling::new(followed, DIRECTION_SENT, time, traffic, handle)
-        .missed_up_to(finals.sent, GapCause::Missed);
+    let (received, sent) = ((DIRECTION_RECEIVED, finals.received), (DIRECTION_SENT, finals.sent));
+    // Requests first: then what comes next may be one.
+    let in_turn = match followed.connection.leg {
+        Leg::Client => [received, sent],
+        Leg::Upstream => [sent, received],
+    };
+    for (direction, place) in in_turn {
+        Telling::new(followed, direction, time, traffic, handle)
+            .missed_up_to(place, GapCause::Missed);
+    }
 }
 
 /// Telling segments of one direction of a connection.
