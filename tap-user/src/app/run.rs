@@ -17,6 +17,8 @@ use tokio::runtime::Runtime;
 const TIMER_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the numbers are posted for whoever asks for metrics.
 const POST_INTERVAL: Duration = Duration::from_secs(1);
+/// How much sooner the capture thread has its turn than those of the sinks: records can wait, the ring cannot.
+const CAPTURE_AHEAD: i8 = 5;
 /// How long sinks may take at the end.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -26,6 +28,7 @@ pub(super) fn run(read: ReadSettings) -> Result<(), Failure> {
     let stop = start::stop_on_signals()?;
     start::take_priority(settings.nice);
     let runtime = start::sink_threads()?;
+    start::take_priority(settings.nice.saturating_sub(CAPTURE_AHEAD).max(-20));
     let run = uuid::Uuid::new_v4().as_u64_pair().0;
     let mut pipeline = start::pipeline(&runtime, &settings.records, run, Patience::None)?;
     let board = Arc::new(Board::default());

@@ -48,7 +48,9 @@ impl Buffer {
             self.shrink();
             return record;
         }
-        let page = std::mem::replace(&mut self.page, self.spare.take());
+        // The next record may be as long: growing to that in steps would copy it some times over.
+        let next = self.spare.take().unwrap_or_else(|| Page::with_room(length));
+        let page = std::mem::replace(&mut self.page, next);
         Bytes::from_owner(Lent { page, spare: self.spare.clone() })
     }
 
@@ -78,8 +80,8 @@ pub(super) fn apart(record: &Bytes) -> Bytes {
 }
 
 impl Spare {
-    fn take(&self) -> Page {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    fn take(&self) -> Option<Page> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     fn give_back(&self, page: Page) {

@@ -19,6 +19,11 @@ pub(in crate::export) struct Page {
 }
 
 impl Page {
+    /// Nothing yet, with room for so many bytes and a few more.
+    pub(in crate::export) fn with_room(bytes: usize) -> Self {
+        Self { room: vec![0; bytes.saturating_add(LEAST_ROOM)], length: 0 }
+    }
+
     /// What is written.
     pub(in crate::export) fn written(&self) -> &[u8] {
         self.room.get(..self.length).unwrap_or(&self.room)

@@ -114,7 +114,8 @@ impl Bench<'_> {
             Case::Watched => (self.site.plain.nginx.master_pid(), self.site.plain.port),
         };
         let more = load.tap.iter().map(ToString::to_string).chain(self.tap_arguments.to_vec());
-        Tap::start(self.gatetap, who, self.receiver.port, more, self.folder).map(Some)
+        let sink = format!("tcp:127.0.0.1:{},format=kong{}", self.receiver.port, load.sink);
+        Tap::start(self.gatetap, who, &sink, more, self.folder).map(Some)
     }
 }
 

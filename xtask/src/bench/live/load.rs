@@ -19,6 +19,8 @@ pub(super) struct Load {
     pub(super) idle_connections: usize,
     /// Further arguments of `gatetap run`.
     pub(super) tap: &'static [&'static str],
+    /// Further keys of its sink.
+    pub(super) sink: &'static str,
 }
 
 const DEFAULT: Load = Load {
@@ -29,10 +31,11 @@ const DEFAULT: Load = Load {
     closes: false,
     idle_connections: 0,
     tap: &[],
+    sink: "",
 };
 
 /// All loads, in the order of the table.
-pub(super) const LOADS: [Load; 7] = [
+pub(super) const LOADS: [Load; 8] = [
     Load { name: "400 B JSON", ..DEFAULT },
     Load { name: "4 KiB JSON", path: "/4k", ..DEFAULT },
     Load { name: "200 KiB bodies", path: "/200k", connections: 16, ..DEFAULT },
@@ -41,8 +44,10 @@ pub(super) const LOADS: [Load; 7] = [
         path: "/200k",
         connections: 16,
         tap: &["--body-cap", "1MiB", "--ring-size", "256MiB"],
+        sink: ",queue=256MiB",
         ..DEFAULT
     },
+    Load { name: "400 B, both legs", tap: &["--leg", "client", "--leg", "upstream"], ..DEFAULT },
     Load { name: "POST 16 KiB", request_body: 16 * 1024, ..DEFAULT },
     Load { name: "short connections", closes: true, ..DEFAULT },
     Load { name: "2,000 idle beside", idle_connections: 2_000, ..DEFAULT },

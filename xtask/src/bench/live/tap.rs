@@ -37,14 +37,14 @@ pub(super) struct TapUsage {
 
 impl Tap {
     /// Watches what the process `pid` and those it forks do for clients of `port`, and sends records to
-    /// `collector_port`; `more` are further arguments.
+    /// `sink`; `more` are further arguments.
     ///
     /// # Errors
     /// When it ends or takes too long before it is attached.
     pub(super) fn start(
         gatetap: &Path,
         (pid, port): (u32, u16),
-        collector_port: u16,
+        sink: &str,
         more: impl IntoIterator<Item = String>,
         folder: &Path,
     ) -> Result<Self> {
@@ -60,7 +60,7 @@ impl Tap {
             &port.to_string(),
         ]);
         command.args(more);
-        command.args(["--sink", &format!("tcp:127.0.0.1:{collector_port},format=kong")]);
+        command.args(["--sink", sink]);
         command.arg("--totals-file").arg(&totals);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&messages)?);
         let child = OwnedChild::spawn(command).context("starting gatetap")?;
