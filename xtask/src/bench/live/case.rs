@@ -71,6 +71,8 @@ pub(super) struct Bench<'a> {
     pub(super) receiver: &'a Receiver,
     /// Further arguments of gatetap.
     pub(super) tap_arguments: &'a [String],
+    /// Whether ring and queue are larger than most users need: then a machine with other work loses nothing.
+    pub(super) has_more_room: bool,
     pub(super) folder: &'a Path,
     pub(super) length: Duration,
 }
@@ -113,8 +115,12 @@ impl Bench<'_> {
             }
             Case::Watched => (self.site.plain.nginx.master_pid(), self.site.plain.port),
         };
-        let more = load.tap.iter().map(ToString::to_string).chain(self.tap_arguments.to_vec());
-        let sink = format!("tcp:127.0.0.1:{},format=kong{}", self.receiver.port, load.sink);
+        let needs_ring = self.has_more_room && !load.tap.contains(&"--ring-size");
+        let ring: &[&str] = if needs_ring { &["--ring-size", "256MiB"] } else { &[] };
+        let more = load.tap.iter().chain(ring).map(ToString::to_string);
+        let more = more.chain(self.tap_arguments.to_vec());
+        let keys = if self.has_more_room { ",queue=1GiB" } else { load.sink };
+        let sink = format!("tcp:127.0.0.1:{},format=kong{keys}", self.receiver.port);
         Tap::start(self.gatetap, who, &sink, more, self.folder).map(Some)
     }
 }

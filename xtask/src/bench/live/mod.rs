@@ -27,7 +27,8 @@ use crate::{build, setup, step};
 
 #[derive(Debug, Args)]
 pub(crate) struct LiveArguments {
-    /// One run of a second each: asserts that nothing is lost, measures nothing worth quoting
+    /// One run of a second each: asserts that nothing is lost (or not twice in a row), measures nothing worth
+    /// quoting
     #[arg(long)]
     short: bool,
     /// Only loads whose name contains this
@@ -67,11 +68,22 @@ pub(crate) fn run(arguments: &LiveArguments) -> Result<()> {
         site: &site,
         receiver: &receiver,
         tap_arguments: &arguments.tap,
+        has_more_room: arguments.short,
         folder: folder.path(),
         length: Duration::from_secs(seconds.into()),
     };
     let runs = if arguments.short { 1 } else { arguments.runs };
-    let results = arguments.loads().map(|load| measure(&bench, load, runs));
+    let results = arguments.loads().map(|load| {
+        let result = measure(&bench, load, runs)?;
+        match report::check(std::slice::from_ref(&result)) {
+            Err(loss) if arguments.short => {
+                // What else the machine did in that second is nobody's fault; twice is.
+                eprintln!("    {loss}: once more");
+                measure(&bench, load, runs)
+            }
+            _ => Ok(result),
+        }
+    });
     let results = results.collect::<Result<Vec<_>>>()?;
     report::print(&results, runs, seconds);
     if let Some(path) = &arguments.json {

@@ -136,7 +136,8 @@ fn print_tap(result: &Result, case: Case) {
         of(&|outcome| per_request(outcome, wake_ups(outcome))),
         of(&megabytes_per_second),
         of(&peak_mib),
-        of(&|outcome| number(outcome, "/bytes/lost")),
+        // Of all runs: a median would hide what only some lost.
+        result.of(case).iter().map(|outcome| number(outcome, "/bytes/lost")).sum::<f64>(),
     );
 }
 
