@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -14,6 +15,9 @@ use super::site::{Gateway, Site};
 use super::tap::{Tap, TapUsage};
 use super::usage::Processor;
 use super::wrk::{self, Measured};
+
+/// How long the gateway may take to read what it was sent.
+const SETTLING: Duration = Duration::from_millis(200);
 
 /// What is measured side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +95,8 @@ impl Bench<'_> {
         let used = Used::now(gateway, tap.as_ref())?;
         let measured = wrk::run(load, gateway.port, self.length, self.folder)?;
         let used = Used::now(gateway, tap.as_ref())?.since(used);
+        // What wrk sent last may still wait to be read.
+        thread::sleep(SETTLING);
         // The count includes the request that asks for it.
         let requests = gateway.requests()? - requests - 1;
         drop(idle);
