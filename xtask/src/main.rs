@@ -42,7 +42,7 @@ enum Command {
     /// shows each record as a readable line, one record in full, and the totals. Ends by itself.
     #[command(after_help = "Example:\n  cargo xtask demo")]
     Demo,
-    /// Runs every check and test, live ones included.
+    /// Runs every check and test, live ones included, and both benches in their short forms.
     ///
     /// Tests are skipped, with the reason, where what they need is missing: root, BPF, a corpus.
     #[command(after_help = "Examples:\n  cargo xtask test\n  \

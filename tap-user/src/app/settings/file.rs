@@ -60,8 +60,9 @@ pub(crate) struct SettingsFile {
     /// bytes are lost and counted.
     #[schemars(extend("x-flag" = "--ring-size"))]
     pub(crate) ring_size: RingSize,
-    /// Priority in the processor scheduler (nice(1)), from -20 (first) to 19 (last). Where all processors are
-    /// busy, a tap that comes too late loses bytes; what it does not use, it does not take.
+    /// Priority in the processor scheduler (nice(1)), from -20 (first) to 19 (last); the capture thread has five
+    /// less. Where all processors are busy, a tap that comes too late loses bytes, and one that comes first
+    /// makes the gateway wait.
     #[schemars(extend("x-flag" = "--nice"))]
     pub(crate) nice: Nice,
     /// Memory for heads and bodies of exchanges under way; beyond it bodies are cut and say
