@@ -11,10 +11,9 @@ pub(super) trait Sink: Send + Sync + 'static {
     fn limits(&self) -> BatchLimits;
 
     /// Attempts under way at once. The driver starts them in the order of the records. With more
-    /// than one, a sink that is a stream keeps that order itself (its attempts
-    /// are polled for the first time in that order), and after
-    /// one attempt failed, the later ones that are under way fail too ([`Trouble::Behind`]), so
-    /// that nothing overtakes.
+    /// than one, a sink that is a stream keeps that order itself (its attempts are polled for the
+    /// first time in that order), and after one attempt failed, the later ones of its round fail too
+    /// ([`Trouble::Behind`]), so that nothing overtakes.
     fn concurrency(&self) -> usize {
         1
     }
@@ -22,11 +21,24 @@ pub(super) trait Sink: Send + Sync + 'static {
     /// Tries once to deliver the records. Bounds its own time. The driver drops the future when
     /// the time for ending is over. After trouble, the next attempt begins with the record that
     /// met it.
-    fn attempt(&self, records: Vec<Record>) -> impl Future<Output = Attempt> + Send;
+    fn attempt(&self, records: Vec<Record>, round: Round) -> impl Future<Output = Attempt> + Send;
 
     /// Ends in good order after the last attempt.
     fn close(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
+    }
+}
+
+/// Attempts that were begun without knowledge of each other's failures. After a failure the driver
+/// lets all of them end, waits, and begins the next round with the first record that is left. So
+/// whoever meets an attempt after a failure can tell if it was begun before the driver knew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Round(u64);
+
+impl Round {
+    /// The one after it.
+    pub(super) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
     }
 }
 

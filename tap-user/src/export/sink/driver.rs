@@ -5,7 +5,7 @@
 //! over; then the batches that are not delivered go again, in order. So a sink that keeps the
 //! order within its attempts keeps it altogether.
 
-use super::attempt::{Attempt, Sink, Trouble};
+use super::attempt::{Attempt, Round, Sink, Trouble};
 use super::backlog::Backlog;
 use super::dead_letter::DeadLetter;
 use super::failure::{Failure, Rejection};
@@ -39,6 +39,7 @@ pub(super) struct Driver<S, B> {
     last_started: Option<oneshot::Receiver<()>>,
     /// Failures in a row.
     failures: u32,
+    round: Round,
     /// When attempts begin again after a failure.
     resume: Option<Instant>,
 }
@@ -63,6 +64,7 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
             attempts: JoinSet::new(),
             last_started: None,
             failures: 0,
+            round: Round::default(),
             resume: None,
         }
     }
@@ -90,6 +92,7 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
                 Some(ended) = self.attempts.join_next_with_id() => self.handle(ended).await,
                 () = pause(self.resume), if self.attempts.is_empty() && self.resume.is_some() => {
                     self.resume = None;
+                    self.round = self.round.next();
                 }
                 taken = self.backlog.take(limits), if may_take => match taken {
                     Some(records) => self.window.push(records),
@@ -120,7 +123,8 @@ impl<S: Sink, B: Backlog> Driver<S, B> {
             let (sink, records) = (Arc::clone(&self.sink), turn.records());
             let (started, next) = oneshot::channel();
             let previous = self.last_started.replace(next);
-            let attempt = async move { sink.attempt(records).await };
+            let round = self.round;
+            let attempt = async move { sink.attempt(records, round).await };
             turn.begin(self.attempts.spawn(in_turn(previous, started, attempt)).id());
         }
     }

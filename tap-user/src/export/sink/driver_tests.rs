@@ -87,7 +87,7 @@ impl Sink for Scripted {
         self.concurrency
     }
 
-    async fn attempt(&self, records: Vec<Record>) -> Attempt {
+    async fn attempt(&self, records: Vec<Record>, _round: Round) -> Attempt {
         let (takes, step) = {
             let mut seen = self.seen.lock().unwrap();
             seen.attempts.push((Instant::now(), records.len()));

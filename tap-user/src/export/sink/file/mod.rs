@@ -5,7 +5,7 @@ pub(super) mod settings;
 
 pub use settings::{FileSettings, RotationSettings};
 
-use super::attempt::{Attempt, BatchLimits, Sink};
+use super::attempt::{Attempt, BatchLimits, Round, Sink};
 use super::descriptor;
 use crate::export::record::Record;
 use rotation::RotatingFile;
@@ -29,7 +29,7 @@ impl Sink for FileSink {
         descriptor::LIMITS
     }
 
-    async fn attempt(&self, records: Vec<Record>) -> Attempt {
+    async fn attempt(&self, records: Vec<Record>, _round: Round) -> Attempt {
         descriptor::attempt(&self.file, records).await
     }
 }

@@ -6,7 +6,7 @@ pub(super) mod settings;
 
 pub use settings::RunscopeSettings;
 
-use super::attempt::{Attempt, BatchLimits, Sink, Trouble};
+use super::attempt::{Attempt, BatchLimits, Round, Sink, Trouble};
 use super::http::{Poster, Receiver, endpoint};
 use crate::document::Problem;
 use crate::export::record::Record;
@@ -66,7 +66,7 @@ impl Sink for RunscopeSink {
         self.concurrency
     }
 
-    async fn attempt(&self, records: Vec<Record>) -> Attempt {
+    async fn attempt(&self, records: Vec<Record>, _round: Round) -> Attempt {
         for (delivered, record) in records.iter().enumerate() {
             if let Err(trouble) = self.deliver(record).await {
                 return Attempt { delivered, trouble: Some(trouble) };

@@ -4,7 +4,7 @@ pub(super) mod settings;
 
 pub use settings::StdoutSettings;
 
-use super::attempt::{Attempt, BatchLimits, Sink};
+use super::attempt::{Attempt, BatchLimits, Round, Sink};
 use super::descriptor::{self, Descriptor};
 use crate::export::record::Record;
 use std::fs::File;
@@ -29,7 +29,7 @@ impl Sink for StdoutSink {
         descriptor::LIMITS
     }
 
-    async fn attempt(&self, records: Vec<Record>) -> Attempt {
+    async fn attempt(&self, records: Vec<Record>, _round: Round) -> Attempt {
         descriptor::attempt(&self.file, records).await
     }
 }

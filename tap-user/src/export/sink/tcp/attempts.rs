@@ -1,10 +1,9 @@
 //! The attempts under way: each waits until its records are acknowledged, or learns why not.
 
 use super::failure::TcpFailure;
+use crate::export::sink::attempt::Round;
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
 /// What became of an attempt.
@@ -16,29 +15,18 @@ pub(super) struct Outcome {
     pub(super) failure: Option<TcpFailure>,
 }
 
-/// Counts the failures. An attempt that began before one and comes to its turn after it fails
-/// too, or its records would overtake those of the attempt that failed.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Epoch(Arc<AtomicU64>);
-
-impl Epoch {
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
 /// An attempt on its way to its turn.
 #[derive(Debug)]
 pub(super) struct Job {
     records: Vec<Bytes>,
-    epoch: u64,
+    round: Round,
     done: oneshot::Sender<Outcome>,
 }
 
 impl Job {
-    pub(super) fn new(records: Vec<Bytes>, epoch: &Epoch) -> (Self, oneshot::Receiver<Outcome>) {
+    pub(super) fn new(records: Vec<Bytes>, round: Round) -> (Self, oneshot::Receiver<Outcome>) {
         let (done, outcome) = oneshot::channel();
-        (Self { records, epoch: epoch.now(), done }, outcome)
+        (Self { records, round, done }, outcome)
     }
 }
 
@@ -47,6 +35,7 @@ impl Job {
 struct UnderWay {
     records: usize,
     delivered: usize,
+    round: Round,
     done: oneshot::Sender<Outcome>,
 }
 
@@ -58,26 +47,24 @@ impl UnderWay {
 }
 
 /// Attempts in the order of their records.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Attempts {
     under_way: VecDeque<UnderWay>,
-    epoch: Epoch,
+    /// The last round in which an attempt failed. Whatever else of it comes to its turn fails too, or its
+    /// records would overtake those of that attempt.
+    failed: Option<Round>,
 }
 
 impl Attempts {
-    pub(super) fn new(epoch: Epoch) -> Self {
-        Self { under_way: VecDeque::new(), epoch }
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 
     /// Gives an attempt its turn: its records are to be sent.
     pub(super) fn begin(&mut self, job: Job) -> Vec<Bytes> {
-        let Job { records, epoch, done } = job;
-        let attempt = UnderWay { records: records.len(), delivered: 0, done };
-        if epoch != self.epoch.now() {
+        let Job { records, round, done } = job;
+        let attempt = UnderWay { records: records.len(), delivered: 0, round, done };
+        if self.failed >= Some(round) {
             attempt.end(Some(TcpFailure::Behind));
             return Vec::new();
         }
@@ -107,9 +94,9 @@ impl Attempts {
 
     /// No attempt under way will be completed.
     pub(super) fn fail(&mut self, failure: TcpFailure) {
-        self.epoch.0.fetch_add(1, Ordering::Release);
         let mut failure = Some(failure);
         for attempt in self.under_way.drain(..) {
+            self.failed = self.failed.max(Some(attempt.round));
             attempt.end(Some(failure.take().unwrap_or(TcpFailure::Behind)));
         }
     }
@@ -119,10 +106,14 @@ impl Attempts {
 mod tests {
     use super::*;
 
-    fn begin(attempts: &mut Attempts, epoch: &Epoch, records: usize) -> oneshot::Receiver<Outcome> {
-        let (job, outcome) = Job::new(vec![Bytes::from_static(b"x"); records], epoch);
-        attempts.begin(job);
-        outcome
+    /// Whether an attempt has its turn, and its outcome.
+    fn begin(
+        attempts: &mut Attempts,
+        round: Round,
+        records: usize,
+    ) -> (bool, oneshot::Receiver<Outcome>) {
+        let (job, outcome) = Job::new(vec![Bytes::from_static(b"x"); records], round);
+        (attempts.begin(job).len() == records, outcome)
     }
 
     fn ended(outcome: &mut oneshot::Receiver<Outcome>) -> Option<(usize, bool)> {
@@ -131,9 +122,9 @@ mod tests {
 
     #[test]
     fn attempts_are_completed_in_their_order() {
-        let epoch = Epoch::default();
-        let mut attempts = Attempts::new(epoch.clone());
-        let mut outcomes = [3, 2, 4].map(|records| begin(&mut attempts, &epoch, records));
+        let mut attempts = Attempts::default();
+        let mut outcomes =
+            [3, 2, 4].map(|records| begin(&mut attempts, Round::default(), records).1);
         attempts.delivered(2);
         assert_eq!(ended(&mut outcomes[0]), None);
         attempts.delivered(4);
@@ -144,15 +135,23 @@ mod tests {
         assert!(attempts.is_empty());
     }
 
+    /// Neither what began before the failure, nor what began after it and before the driver knew.
     #[test]
     fn nothing_overtakes_an_attempt_that_failed() {
-        let epoch = Epoch::default();
-        let mut attempts = Attempts::new(epoch.clone());
-        let (late, mut outcome) = Job::new(vec![Bytes::from_static(b"x")], &epoch);
+        let round = Round::default();
+        let mut attempts = Attempts::default();
+        let (_, mut failed) = begin(&mut attempts, round, 1);
         attempts.fail(TcpFailure::Behind);
-        assert!(attempts.begin(late).is_empty());
-        assert_eq!(ended(&mut outcome), Some((0, false)));
-        let (next, _outcome) = Job::new(vec![Bytes::from_static(b"x")], &epoch);
-        assert_eq!(attempts.begin(next).len(), 1);
+        assert_eq!(ended(&mut failed), Some((0, false)));
+        let (has_turn, mut late) = begin(&mut attempts, round, 1);
+        assert_eq!((has_turn, ended(&mut late)), (false, Some((0, false))));
+        assert!(begin(&mut attempts, round.next(), 1).0);
+    }
+
+    #[test]
+    fn a_connection_that_ends_while_nothing_is_under_way_fails_nothing() {
+        let mut attempts = Attempts::default();
+        attempts.fail(TcpFailure::Behind);
+        assert!(begin(&mut attempts, Round::default(), 1).0);
     }
 }

@@ -41,11 +41,11 @@ pub use address::Address;
 pub(in crate::export) use failure::{ConnectError, TcpFailure};
 pub use settings::TcpSettings;
 
-use super::attempt::{Attempt, BatchLimits, Sink, Trouble};
+use super::attempt::{Attempt, BatchLimits, Round, Sink, Trouble};
 use super::failure::Failure;
 use crate::export::record::Record;
 use crate::export::totals::Counters;
-use attempts::{Epoch, Job, Outcome};
+use attempts::{Job, Outcome};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -59,7 +59,6 @@ const CONCURRENCY: usize = 8;
 
 pub(super) struct TcpSink {
     requests: mpsc::UnboundedSender<Request>,
-    epoch: Epoch,
     task: JoinHandle<()>,
 }
 
@@ -70,14 +69,13 @@ impl TcpSink {
             counters.unverified();
         }
         let (requests, received) = mpsc::unbounded_channel();
-        let epoch = Epoch::default();
-        let worker = Worker::new(Arc::new(settings), received, epoch.clone(), counters);
-        Self { requests, epoch, task: runtime.spawn(worker.run()) }
+        let worker = Worker::new(Arc::new(settings), received, counters);
+        Self { requests, task: runtime.spawn(worker.run()) }
     }
 
-    fn enqueue(&self, records: Vec<Record>) -> oneshot::Receiver<Outcome> {
+    fn enqueue(&self, records: Vec<Record>, round: Round) -> oneshot::Receiver<Outcome> {
         let records = records.into_iter().map(|record| record.bytes).collect();
-        let (job, outcome) = Job::new(records, &self.epoch);
+        let (job, outcome) = Job::new(records, round);
         // If the task is gone, so is the other end of `outcome`.
         let _ = self.requests.send(Request::Deliver(job));
         outcome
@@ -99,8 +97,8 @@ impl Sink for TcpSink {
         CONCURRENCY
     }
 
-    async fn attempt(&self, records: Vec<Record>) -> Attempt {
-        attempt(self.enqueue(records).await)
+    async fn attempt(&self, records: Vec<Record>, round: Round) -> Attempt {
+        attempt(self.enqueue(records, round).await)
     }
 
     async fn close(&self) {

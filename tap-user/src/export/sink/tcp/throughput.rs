@@ -2,7 +2,7 @@
 //! without looking back, on loopback with records of 100 KB.
 //! `cargo test --release --lib throughput -- --ignored --nocapture`
 
-use super::{CONCURRENCY, LIMITS, Sink, TcpSettings, TcpSink};
+use super::{CONCURRENCY, LIMITS, Round, Sink, TcpSettings, TcpSink};
 use crate::document::{parse_yaml, read};
 use crate::export::record::Record;
 use crate::export::totals::Counters;
@@ -60,7 +60,8 @@ async fn acknowledged() {
             assert!(attempts.join_next().await.unwrap().unwrap());
         }
         let (sink, records) = (Arc::clone(&sink), batch());
-        attempts.spawn(async move { sink.attempt(records).await.trouble.is_none() });
+        attempts
+            .spawn(async move { sink.attempt(records, Round::default()).await.trouble.is_none() });
     }
     assert!(attempts.join_all().await.into_iter().all(|delivered| delivered));
 }

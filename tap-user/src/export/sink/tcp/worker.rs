@@ -2,7 +2,7 @@
 //! sends again what may be lost.
 
 use super::address::{Address, Ring};
-use super::attempts::{Attempts, Epoch, Job};
+use super::attempts::{Attempts, Job};
 use super::connect::connect;
 use super::connection::{Connection, Progress};
 use super::failure::{ConnectError, Ended, TcpFailure};
@@ -81,7 +81,6 @@ impl Worker {
     pub(super) fn new(
         settings: Arc<TcpSettings>,
         requests: mpsc::UnboundedReceiver<Request>,
-        epoch: Epoch,
         counters: Arc<Counters>,
     ) -> Self {
         Self {
@@ -89,7 +88,7 @@ impl Worker {
             counters,
             ring: Ring::new(settings.addresses()),
             ledger: Ledger::new(settings.replay.0),
-            attempts: Attempts::new(epoch),
+            attempts: Attempts::default(),
             pace: Pace::new(),
             failures: 0,
             closing: None,
