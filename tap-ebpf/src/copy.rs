@@ -12,7 +12,10 @@ use crate::scratch::{Gather, Scratch, scratch, smallest};
 use crate::whole;
 use aya_ebpf::helpers::generated::bpf_loop;
 use core::ffi::{c_long, c_void};
-use tap_ebpf::{CHUNK_CAPACITY, EDGE_LENGTH, Process, Socket, event_flag, event_kind, reason};
+use tap_ebpf::{
+    CHUNK_CAPACITY, DIRECTION_RECEIVED, DIRECTION_SENT, EDGE_LENGTH, Process, Socket, event_flag,
+    event_kind, reason,
+};
 
 /// More steps than any call can need: one per buffer, one per event, and some for the phases.
 const STEP_LIMIT: u32 = 128 * 1024;
@@ -56,7 +59,7 @@ impl Plan {
 /// Turns a plan into events.
 #[inline(always)]
 pub fn emit(plan: &Plan, state: &Socket, process: &mut Process) -> Option<()> {
-    let scratch = scratch()?;
+    let scratch = scratch(plan.direction)?;
     scratch.event = bare(state, event_kind::DATA, plan.direction);
     if plan.is_whole() {
         if let Some(copied) = emit_whole(scratch, plan) {
@@ -80,7 +83,7 @@ fn emit_whole(scratch: &mut Scratch, plan: &Plan) -> Option<u64> {
 /// The general way: any number of buffers, some bytes left out.
 #[inline(never)]
 fn emit_in_steps(plan: &Plan, process: &mut Process) -> Option<()> {
-    scratch()?.gather = Gather {
+    scratch(plan.direction)?.gather = Gather {
         vector: plan.memory.vector,
         entries: if plan.memory.count > VECTOR_LIMIT { VECTOR_LIMIT } else { plan.memory.count },
         base: plan.memory.base,
@@ -98,12 +101,17 @@ fn emit_in_steps(plan: &Plan, process: &mut Process) -> Option<()> {
         look_for_rest: plan.memory.is_multiple_send,
         failed: false,
     };
+    let step = if plan.direction == DIRECTION_RECEIVED {
+        step::<DIRECTION_RECEIVED> as *mut c_void
+    } else {
+        step::<DIRECTION_SENT> as *mut c_void
+    };
     // SAFETY: `step` has the signature that the helper asks for and needs no context.
     unsafe {
-        bpf_loop(STEP_LIMIT, step as *mut c_void, core::ptr::null_mut(), 0);
+        bpf_loop(STEP_LIMIT, step, core::ptr::null_mut(), 0);
     }
     // Asked for anew: a reference held meanwhile would promise that no step changed the area.
-    let scratch = scratch()?;
+    let scratch = scratch(plan.direction)?;
     if scratch.gather.failed {
         give_up(&mut scratch.gather);
     }
@@ -140,8 +148,8 @@ fn looks_like_start(bytes: [u8; 8]) -> bool {
 }
 
 /// One step of the loop: 0 to go on, 1 to stop.
-unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> c_long {
-    let Some(scratch) = scratch() else {
+unsafe extern "C" fn step<const DIRECTION: u8>(_index: u32, _context: *mut c_void) -> c_long {
+    let Some(scratch) = scratch(DIRECTION) else {
         return 1;
     };
     let gather = &mut scratch.gather;

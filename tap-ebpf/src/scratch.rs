@@ -18,10 +18,11 @@ pub struct Scratch {
     bytes: [u8; 2 * CHUNK_CAPACITY + EDGE_LENGTH],
 }
 
-/// One scratch area per processor and direction-independent: tracepoint programs of the socket
-/// calls run in process context with preemption off, and softirqs run neither of them.
+/// One area per processor and direction. The kernel lets no program interrupt itself on a processor
+/// (what it leaves out for that is counted: `recursion_misses`), and each direction has a program of
+/// its own, so no area is used twice at once, even where tracepoints can be preempted.
 #[map]
-static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
 
 /// Buffers of a call that are read at once.
 pub const FEW_BUFFERS: usize = 8;
@@ -97,11 +98,11 @@ impl Scratch {
     }
 }
 
-/// The area of this processor.
+/// The area of this processor for a direction.
 #[inline(always)]
-pub fn scratch() -> Option<&'static mut Scratch> {
-    // SAFETY: the entry belongs to this processor and to the one program that runs on it.
-    SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch })
+pub fn scratch(direction: u8) -> Option<&'static mut Scratch> {
+    // SAFETY: the entry belongs to this processor and to the one program of the direction.
+    SCRATCH.get_ptr_mut(u32::from(direction)).map(|scratch| unsafe { &mut *scratch })
 }
 
 #[inline(always)]

@@ -145,18 +145,17 @@ pub fn lookup(socket: Address) -> Option<&'static mut Socket> {
     SOCKETS.get_ptr_mut(socket as u64).map(|state| unsafe { &mut *state })
 }
 
-/// The state of a socket on which a selected process just moved bytes, made now if need be: the
-/// connection was open before the tap looked, or its listener was not known.
+/// The state of a socket on which a selected process just moved bytes, and where its streams stand now. It
+/// is made now if need be: the connection was open before the tap looked, or its listener was not known.
 #[inline(always)]
 pub fn lookup_or_join(
     socket: Address,
     moved: u32,
-    sequences: Sequences,
     is_receive: bool,
-) -> Option<&'static mut Socket> {
+) -> Option<(&'static mut Socket, Sequences)> {
     if let Some(state) = lookup(socket) {
         if state.verdict != verdict::UNWANTED {
-            return Some(state);
+            return Some((state, sequences(socket)?));
         }
         if !is_wanted(state.identity.role) {
             return None;
@@ -164,7 +163,8 @@ pub fn lookup_or_join(
         // Nobody was told of it so far: it begins anew.
         SOCKETS.remove(socket as u64).ok()?;
     }
-    join(socket, moved, sequences, is_receive)
+    let now = sequences(socket)?;
+    Some((join(socket, moved, now, is_receive)?, now))
 }
 
 #[inline(never)]

@@ -7,7 +7,7 @@ use crate::kernel::{
     Address, current_process, current_task, current_thread, pid_in_namespace, read,
 };
 use crate::maps::{PROCESSES, VERDICT_COUNT, VERDICTS, constant, count};
-use crate::socket::{advance, is_shared, lookup_or_join, sequences};
+use crate::socket::{advance, is_shared, lookup_or_join};
 use tap_ebpf::{
     DIRECTION_RECEIVED, EDGE_LENGTH, HEAD_ALLOWANCE, SEVERAL_THREADS, Socket, reason, verdict,
 };
@@ -33,9 +33,8 @@ pub fn try_transfer(socket: Address, result: i32, flags: i32, direction: u8) -> 
     if is_receive && flags & NOT_OF_THE_STREAM != 0 {
         return None;
     }
-    let now = sequences(socket)?;
     let moved = result as u32;
-    let state = lookup_or_join(socket, moved, now, is_receive)?;
+    let (state, now) = lookup_or_join(socket, moved, is_receive)?;
     note_process(state, group);
     process.calls += 1;
 

@@ -60,6 +60,7 @@ fn what_the_ring_cannot_hold_is_accounted_for() {
     assert!(outcome.total("/bytes/lost") > 0, "the ring held everything: {}", outcome.totals);
     assert!(outcome.total("/kernel/reservation_failures") > 0);
     assert_eq!(outcome.total("/kernel/closes_lost"), 0);
+    assert_eq!(outcome.total("/kernel/runs_missed"), 0);
     assert_eq!(accounts.len() - missed, AFTERWARDS);
     let records = outcome.records();
     for account in accounts.iter().skip(missed) {

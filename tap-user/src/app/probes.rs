@@ -114,5 +114,6 @@ fn kernel(probes: &Probes) -> Result<Kernel, Failure> {
             .into_iter()
             .map(|(pid, bytes_copied)| ProcessBytes { pid, bytes_copied })
             .collect(),
+        runs_missed: probes.runs_missed(),
     })
 }

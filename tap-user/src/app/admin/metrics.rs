@@ -167,6 +167,11 @@ fn events(kernel: &crate::app::totals::Kernel) -> Vec<Family<'_>> {
             .value(kernel.reservation_failures),
         Family::counter("kernel_copied_bytes", "Bytes that the kernel programs copied")
             .value(kernel.bytes_copied),
+        Family::counter(
+            "kernel_shortfalls",
+            "What the kernel programs could not do, by what it was",
+        )
+        .labelled("kind", kernel.shortfalls()),
     ]
 }
 

@@ -200,6 +200,12 @@ impl Probes {
             *copied.entry(pid).or_default() += process.bytes_copied;
         }
         copied
+    /// Runs of the programs that the kernel left out; `None` if it does not tell.
+    #[must_use]
+    pub fn runs_missed(&self) -> Option<u64> {
+        self.programs.runs_missed()
+    }
+
     }
 
     fn ignore(&mut self, cookie: u64) {

@@ -3,8 +3,10 @@
 use super::btf::{Btf, BtfError};
 use super::offsets::{call_numbers, offsets};
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, ProgramError};
+use aya::programs::{BtfTracePoint, Program, ProgramError};
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd};
 use tap_ebpf::{Counters, ListenerKey, NAME_LENGTH, Process, Settings, Socket};
 
 /// The programs, as the build embedded them.
@@ -67,7 +69,7 @@ pub enum ProbeError {
 
 /// The running programs; dropping this detaches them and frees all kernel memory.
 pub struct Programs {
-    _ebpf: Ebpf,
+    ebpf: Ebpf,
     /// Events.
     pub events: RingBuf<MapData>,
     /// Selected processes.
@@ -123,7 +125,7 @@ impl Programs {
             verdict_count: take(&mut ebpf, "VERDICT_COUNT")?,
             roles: take(&mut ebpf, "ROLES")?,
             counters: take(&mut ebpf, "COUNTERS")?,
-            _ebpf: ebpf,
+            ebpf,
         })
     }
 
@@ -141,6 +143,12 @@ impl Programs {
             closes_lost: sum.closes_lost + one.closes_lost,
         }))
     }
+
+    /// Runs that the kernel left out, because the same program was under way on that processor or for
+    /// other reasons of its own; `None` if it does not tell.
+    pub fn runs_missed(&self) -> Option<u64> {
+        self.ebpf.programs().map(|(_, program)| recursion_misses(program)).sum()
+    }
 }
 
 /// Parsing the kernel's types takes more memory than all that follows, and the allocator keeps it.
@@ -150,6 +158,14 @@ fn give_memory_back() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// What the kernel tells beside a program's descriptor (Linux 5.12).
+fn recursion_misses(program: &Program) -> Option<u64> {
+    let descriptor = program.fd().ok()?.as_fd().as_raw_fd();
+    let told = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).ok()?;
+    let misses = told.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+    misses.trim().parse().ok()
 }
 
 fn attach_all(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
