@@ -84,7 +84,7 @@ impl Source for Packets {
         packets
     }
 
-    fn wait(&self) {
+    fn wait(&mut self) {
         // With a question open, its answer is what is waited for.
         let is_asking = self.ownership.is_asking();
         self.interface.wait(if is_asking { WAIT_LIMIT / 10 } else { WAIT_LIMIT });

@@ -9,13 +9,13 @@ use crate::capture::probes::{ProbeSettings, Probes};
 use crate::capture::selection::{Found, Selection, scan};
 use crate::segment::{Legs, Time};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Pause when the ring is empty. Nobody wakes us up, because a wake-up per event would cost the
-/// gateway more than everything else.
-const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// How often `/proc` is searched for processes that inherited their listeners.
 const SCAN_INTERVAL: Duration = Duration::from_millis(900);
+/// So many times as long as a search took nobody searches: a gateway with very many connections has as
+/// many descriptors to be looked at, and that shall not take more than 1 % of a processor.
+const SCAN_REST: u32 = 99;
 
 /// Running probes and the search for processes to probe.
 pub(super) struct ProbeSource {
@@ -45,8 +45,8 @@ impl Source for ProbeSource {
         Ok(self.probes.want(legs)?)
     }
 
-    fn wait(&self) {
-        std::thread::sleep(POLL_INTERVAL);
+    fn wait(&mut self) {
+        std::thread::sleep(self.probes.pause());
     }
 
     fn handle_timeout(&mut self, pipeline: &mut Pipeline) -> Result<(), Failure> {
@@ -88,9 +88,13 @@ fn scanner(selection: Selection) -> Receiver<Vec<Found>> {
     let (sender, receiver): (SyncSender<Vec<Found>>, _) = sync_channel(1);
     std::thread::spawn(move || {
         // The first time is when the probes start.
+        let mut took = Duration::ZERO;
         loop {
-            std::thread::sleep(SCAN_INTERVAL);
-            if sender.send(scan(&selection)).is_err() {
+            std::thread::sleep(SCAN_INTERVAL.max(took * SCAN_REST));
+            let begin = Instant::now();
+            let found = scan(&selection);
+            took = begin.elapsed();
+            if sender.send(found).is_err() {
                 return;
             }
         }
@@ -110,10 +114,10 @@ fn kernel(probes: &Probes) -> Result<Kernel, Failure> {
         concurrent_calls: counters.concurrent,
         closes_kept: counters.closes_kept,
         closes_lost: counters.closes_lost,
+        runs_missed: probes.runs_missed(),
         processes: copied
             .into_iter()
             .map(|(pid, bytes_copied)| ProcessBytes { pid, bytes_copied })
             .collect(),
-        runs_missed: probes.runs_missed(),
     })
 }

@@ -23,7 +23,7 @@ pub(super) trait Source {
     }
 
     /// Waits a little: there was nothing.
-    fn wait(&self);
+    fn wait(&mut self);
 
     /// Does what is due from time to time.
     fn handle_timeout(&mut self, pipeline: &mut Pipeline) -> Result<(), Failure>;

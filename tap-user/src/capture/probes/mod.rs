@@ -7,6 +7,7 @@
 pub mod btf;
 mod event;
 mod offsets;
+mod pause;
 pub mod programs;
 mod tracker;
 
@@ -16,8 +17,10 @@ use crate::capture::traffic::Traffic;
 use crate::segment::{Happening, Interest, Legs, Time};
 use aya::maps::{HashMap as KernelMap, MapData};
 use event::Record;
+use pause::Pause;
 use programs::{Plain, ProbeError, Programs, map_error};
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 use tap_ebpf::{
     Counters, ListenerKey, NAME_LENGTH, ROLE_ACCEPTED, ROLE_CONNECTED, Settings, Socket, verdict,
 };
@@ -49,6 +52,7 @@ pub struct Probes {
     /// Sockets with a verdict in the kernel, to be removed when they close.
     judged: HashSet<u64>,
     failures_seen: u64,
+    pause: Pause,
 }
 
 impl Probes {
@@ -80,6 +84,7 @@ impl Probes {
             selected: Vec::new(),
             judged: HashSet::new(),
             failures_seen: 0,
+            pause: Pause::new(settings.ring_bytes),
         };
         probes.select(scan(&settings.selection))?;
         Ok(probes)
@@ -122,6 +127,7 @@ impl Probes {
                 break;
             };
             events += 1;
+            self.pause.took(item.len());
             let Some(record) = Record::parse(&item) else {
                 self.tracker.count_unreadable();
                 continue;
@@ -136,6 +142,11 @@ impl Probes {
             }
         }
         events
+    }
+
+    /// How long to wait before the next look, now that the ring is empty.
+    pub fn pause(&mut self) -> Duration {
+        self.pause.next()
     }
 
     /// Fetches what the ring could not carry: ends of connections, and bytes after which nothing
@@ -189,6 +200,12 @@ impl Probes {
         self.programs.counters()
     }
 
+    /// Runs of the programs that the kernel left out; `None` if it does not tell.
+    #[must_use]
+    pub fn runs_missed(&self) -> Option<u64> {
+        self.programs.runs_missed()
+    }
+
     /// Bytes copied per process, ended ones included.
     #[must_use]
     pub fn bytes_copied_by_process(&self) -> BTreeMap<u32, u64> {
@@ -200,12 +217,6 @@ impl Probes {
             *copied.entry(pid).or_default() += process.bytes_copied;
         }
         copied
-    /// Runs of the programs that the kernel left out; `None` if it does not tell.
-    #[must_use]
-    pub fn runs_missed(&self) -> Option<u64> {
-        self.programs.runs_missed()
-    }
-
     }
 
     fn ignore(&mut self, cookie: u64) {
