@@ -1,4 +1,4 @@
-//! The four cases, and one measured run of one of them.
+//! The cases, and one measured run of one of them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::load::Load;
 use super::receiver::Receiver;
+use super::sender::Sender;
 use super::site::{Gateway, Site};
 use super::tap::{Tap, TapUsage};
 use super::usage::Processor;
@@ -28,14 +29,26 @@ pub(super) enum Case {
     OtherSelected,
     /// gatetap sends every exchange to the collector.
     Watched,
+    /// Nothing is watched, but as many bytes go to the collector as gatetap sent.
+    Carried,
     /// A logger inside the gateway does.
     Logger,
 }
 
 impl Case {
     /// In the order of the table.
-    pub(super) const ALL: [Self; 4] =
-        [Self::Alone, Self::OtherSelected, Self::Watched, Self::Logger];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Alone, Self::OtherSelected, Self::Watched, Self::Carried, Self::Logger];
+
+    /// In the order of a round: every second one goes backwards, so that no case has the advantage of being
+    /// the first. What is carried has been measured before.
+    pub(super) fn in_turn(round: u8) -> [Self; 5] {
+        if round.is_multiple_of(2) {
+            Self::ALL
+        } else {
+            [Self::Logger, Self::Watched, Self::Carried, Self::OtherSelected, Self::Alone]
+        }
+    }
 
     /// Its name in table and JSON.
     pub(super) fn name(self) -> &'static str {
@@ -43,6 +56,7 @@ impl Case {
             Self::Alone => "gateway alone",
             Self::OtherSelected => "gatetap on another",
             Self::Watched => "gatetap",
+            Self::Carried => "its records' bytes",
             Self::Logger => "logger inside",
         }
     }
@@ -58,6 +72,16 @@ pub(super) struct Outcome {
     pub(super) records: u64,
     /// Requests that the gateway read, by its own count.
     pub(super) requests: u64,
+}
+
+impl Outcome {
+    /// Bytes of records that gatetap delivered, by the time of the load.
+    fn record_bytes_per_second(&self) -> f64 {
+        let totals = self.tap.as_ref().map(|tap| &tap.totals);
+        let delivered = totals.and_then(|it| it.pointer("/sinks/0/delivered_bytes")?.as_f64());
+        let seconds = self.measured.requests as f64 / self.measured.per_second;
+        delivered.unwrap_or(0.0) / seconds
+    }
 }
 
 /// What gatetap used and said.
@@ -82,19 +106,26 @@ pub(super) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// One run of one case under one load.
+    /// One run of one case under one load; `watched` is the last one in which gatetap sent records.
     ///
     /// # Errors
     /// When something does not start, answer or end.
-    pub(super) fn run(&self, case: Case, load: &Load) -> Result<Outcome> {
+    pub(super) fn run(
+        &self,
+        case: Case,
+        load: &Load,
+        watched: Option<&Outcome>,
+    ) -> Result<Outcome> {
         let gateway = self.gateway(case);
         let tap = self.tap(case, load)?;
+        let sender = self.sender(case, watched)?;
         let records = self.receiver.records();
         let idle = open_idle(gateway.port, load)?;
         let requests = gateway.requests()?;
         let used = Used::now(gateway, tap.as_ref())?;
         let measured = wrk::run(load, gateway.port, self.length, self.folder)?;
         let used = Used::now(gateway, tap.as_ref())?.since(used);
+        drop(sender);
         // What wrk sent last may still wait to be read.
         thread::sleep(SETTLING);
         // The count includes the request that asks for it.
@@ -113,9 +144,14 @@ impl Bench<'_> {
         }
     }
 
+    fn sender(&self, case: Case, watched: Option<&Outcome>) -> Result<Option<Sender>> {
+        let rate = watched.filter(|_| case == Case::Carried).map(Outcome::record_bytes_per_second);
+        rate.map(|rate| Sender::start(self.receiver.port, rate)).transpose()
+    }
+
     fn tap(&self, case: Case, load: &Load) -> Result<Option<Tap>> {
         let who = match case {
-            Case::Alone | Case::Logger => return Ok(None),
+            Case::Alone | Case::Carried | Case::Logger => return Ok(None),
             Case::OtherSelected => {
                 (self.site.bystander.nginx.master_pid(), self.site.bystander.port)
             }

@@ -4,6 +4,7 @@ mod case;
 mod load;
 mod receiver;
 mod report;
+mod sender;
 mod site;
 mod tap;
 mod usage;
@@ -107,16 +108,16 @@ impl LiveArguments {
 /// the kernel's statistics of them are not free.
 fn measure(bench: &Bench<'_>, load: &'static Load, runs: u8) -> Result<LoadResult> {
     step::announce(load.name);
-    let mut outcomes: [Vec<Outcome>; 4] = Default::default();
-    for _ in 0..runs {
-        for (case, outcomes) in Case::ALL.into_iter().zip(&mut outcomes) {
-            let outcome = bench.run(case, load)?;
+    let mut outcomes: [Vec<Outcome>; Case::ALL.len()] = Default::default();
+    for round in 0..runs {
+        for case in Case::in_turn(round) {
+            let outcome = bench.run(case, load, outcomes[Case::Watched as usize].last())?;
             eprintln!("    {:20} {:9.0} requests/s", case.name(), outcome.measured.per_second);
-            outcomes.push(outcome);
+            outcomes[case as usize].push(outcome);
         }
     }
     let statistics = BpfStatistics::enable()?;
-    let with_statistics = bench.run(Case::Watched, load)?;
+    let with_statistics = bench.run(Case::Watched, load, None)?;
     drop(statistics);
     Ok(LoadResult { load, outcomes, with_statistics })
 }

@@ -71,9 +71,14 @@ impl Receiver {
 /// Priority of the collector: it stands for another machine, which the load here does not slow down.
 const NICE: i32 = -10;
 
-fn count(mut stream: TcpStream, counts: &Counts) {
+/// Gives the calling thread the collector's priority.
+pub(super) fn take_priority() {
     // SAFETY: takes numbers and returns one; 0 is the calling thread. If it fails, all is slower.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+}
+
+fn count(mut stream: TcpStream, counts: &Counts) {
+    take_priority();
     let mut buffer = vec![0; READ_BYTES];
     loop {
         match stream.read(&mut buffer) {

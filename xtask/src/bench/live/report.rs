@@ -13,15 +13,14 @@ use super::usage::Processor;
 pub(super) struct Result {
     pub(super) load: &'static Load,
     /// Of each case, in the order of [`Case::ALL`].
-    pub(super) outcomes: [Vec<Outcome>; 4],
+    pub(super) outcomes: [Vec<Outcome>; Case::ALL.len()],
     /// A run of gatetap in which the kernel measured its BPF programs.
     pub(super) with_statistics: Outcome,
 }
 
 impl Result {
     fn of(&self, case: Case) -> &[Outcome] {
-        let place = Case::ALL.iter().position(|other| *other == case);
-        place.and_then(|place| self.outcomes.get(place)).map_or(&[], Vec::as_slice)
+        self.outcomes.get(case as usize).map_or(&[], Vec::as_slice)
     }
 
     /// Median of a figure over the runs of a case.
@@ -116,7 +115,7 @@ fn print_row(result: &Result, case: Case) {
         ),
     );
     match case {
-        Case::Alone | Case::Logger => println!(),
+        Case::Alone | Case::Carried | Case::Logger => println!(),
         Case::OtherSelected | Case::Watched => print_tap(result, case),
     }
 }
