@@ -114,6 +114,21 @@ async fn a_sink_with_other_settings_takes_its_spool_over() {
     }
 }
 
+/// A change of settings that is taken back while the old sink still tries to deliver.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_was_removed_and_comes_back_takes_its_spool_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (spool, delivered) = (folder.path().join("spool"), folder.path().join("records.ndjson"));
+    let mut exporter = exporter(&dead_sink(&spool));
+    export(&mut exporter, 0..500);
+    exporter.reconfigure(Vec::new(), Duration::from_secs(60)).unwrap();
+    let back = format!("file:{},spool={}", delivered.display(), spool.display());
+    exporter.reconfigure(vec![back.parse().unwrap()], Duration::from_secs(60)).unwrap();
+    export(&mut exporter, 500..600);
+    until(&exporter, |totals| totals.delivered_records == 600).await;
+    assert_eq!(numbers(&delivered), Vec::from_iter(0..600));
+}
+
 /// Not a test by itself: the process that the test below kills. Tells every record that it gives,
 /// and when.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -73,7 +73,10 @@ impl Reload {
         // Which legs are named stays as it was, but what sinks carry may be others.
         settings.records.legs = self.legs;
         pipeline.reconfigure(&settings.records)?;
-        source.want(settings.records.wanted_legs())?;
+        if let Err(failure) = source.want(settings.records.wanted_legs()) {
+            // The sinks are changed by now.
+            eprintln!("gatetap: warning: the kernel copies the same legs as before: {failure}");
+        }
         let sinks = self.tell_sinks(&settings.records.sinks);
         self.sinks = stamped(settings.records.sinks);
         self.tell_keys(by_key(&settings.typed), sinks);

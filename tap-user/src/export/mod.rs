@@ -102,12 +102,13 @@ impl Exporter {
             });
         }
         let now = Instant::now();
-        for sink in before {
-            let is_taken_over =
-                |other: &RunningSink| other.specification().shares_spool_with(sink.specification());
+        self.removed.extend(before.into_iter().map(|sink| sink.stop(Some(now + deadline))));
+        for ending in &self.removed {
+            let takes_over = |sink: &RunningSink| ending.shares_spool_with(sink.specification());
             // What waits in a spool is delivered by the sink that takes it over.
-            let end = if self.sinks.iter().any(is_taken_over) { now } else { now + deadline };
-            self.removed.push(sink.stop(Some(end)));
+            if self.sinks.iter().any(takes_over) {
+                ending.end().send_replace(Some(now));
+            }
         }
         Ok(())
     }
@@ -121,9 +122,7 @@ impl Exporter {
                 running.swap_remove(place);
                 return Ok(Planned::Kept(Box::new(specification)));
             }
-            let is_taken =
-                |sink: &RunningSink| sink.specification().shares_spool_with(&specification);
-            let spool = match self.sinks.iter().any(is_taken) {
+            let spool = match self.has_spool_of(&specification) {
                 true => SpoolOpening::WhenFree,
                 false => SpoolOpening::Now,
             };
@@ -131,6 +130,13 @@ impl Exporter {
             Ok(Planned::Started(Box::new(sink)))
         };
         specifications.into_iter().map(plan).collect()
+    }
+
+    /// Whether a sink has the spool that is named, be it one that delivers the last of its records.
+    fn has_spool_of(&self, specification: &SinkSpecification) -> bool {
+        let runs = |sink: &RunningSink| sink.specification().shares_spool_with(specification);
+        let ends = |sink: &EndingSink| !sink.has_ended() && sink.shares_spool_with(specification);
+        self.sinks.iter().any(runs) || self.removed.iter().any(ends)
     }
 
     /// Hands the exchange to every sink that admits it. Never blocks.

@@ -188,7 +188,8 @@ impl RunningSink {
     /// as it takes.
     pub(super) fn stop(self, end: Option<Instant>) -> EndingSink {
         self.end.send_replace(end);
-        EndingSink { counters: self.counters, task: self.task, end: self.end }
+        let Self { specification, counters, task, end, .. } = self;
+        EndingSink { specification, counters, task, end }
     }
 }
 
@@ -256,6 +257,7 @@ fn start_task(
 /// A sink that takes no more records.
 #[derive(Debug)]
 pub(super) struct EndingSink {
+    specification: SinkSpecification,
     counters: Arc<Counters>,
     task: JoinHandle<()>,
     end: watch::Sender<Option<Instant>>,
@@ -265,6 +267,14 @@ impl EndingSink {
     /// The time until which it may deliver can be set here.
     pub(super) fn end(&self) -> watch::Sender<Option<Instant>> {
         self.end.clone()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    pub(super) fn shares_spool_with(&self, specification: &SinkSpecification) -> bool {
+        self.specification.shares_spool_with(specification)
     }
 
     pub(super) fn totals(&self) -> SinkTotals {
