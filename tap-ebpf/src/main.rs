@@ -17,6 +17,7 @@ mod maps;
 mod scratch;
 mod selection;
 mod socket;
+mod states;
 mod transfer;
 mod whole;
 
@@ -41,14 +42,14 @@ pub fn sock_send_length(ctx: BtfTracePointContext) -> i32 {
 /// At every change of a TCP state: `(const struct sock *sk, int oldstate, int newstate)`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
-    let _ = socket::try_state_change(ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    let _ = states::try_state_change(ctx.arg(0), ctx.arg(1), ctx.arg(2));
     0
 }
 
 /// When a TCP socket ceases to exist: `(struct sock *sk)`. Its address is reused at once.
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 pub fn tcp_destroy_sock(ctx: BtfTracePointContext) -> i32 {
-    let _ = socket::try_destroy(ctx.arg(0));
+    let _ = states::try_destroy(ctx.arg(0));
     0
 }
 
