@@ -34,6 +34,7 @@ pub fn lookup(socket: Address) -> Option<&'static mut Socket> {
 
 /// The state of a socket on which a selected process just moved bytes, and where its streams stand now. It
 /// is made now if need be: the connection was open before the tap looked, or its listener was not known.
+/// `None` while nobody wants its role: then not even the call that made it known is told.
 #[inline(always)]
 pub fn lookup_or_join(
     socket: Address,
@@ -51,7 +52,11 @@ pub fn lookup_or_join(
         SOCKETS.remove(socket as u64).ok()?;
     }
     let now = sequences(socket)?;
-    Some((join(socket, moved, now, is_receive)?, now))
+    let state = join(socket, moved, now, is_receive)?;
+    if state.verdict == verdict::UNWANTED {
+        return None;
+    }
+    Some((state, now))
 }
 
 #[inline(never)]

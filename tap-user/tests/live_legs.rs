@@ -20,6 +20,8 @@ use xtask::rig::OwnedChild;
 const LIMIT: Duration = Duration::from_secs(20);
 /// Requests of one connection.
 const REQUESTS: usize = 50;
+/// Enough for each worker of the gateway to have taken one, and to keep what it opened for it.
+const CONNECTIONS_BEFORE: usize = 16;
 
 fn gets(mix: &mut Mix) -> Vec<Account> {
     let steps = (0..REQUESTS).map(|_| Step::Ask(mix.get_file("page.bin"))).collect();
@@ -59,6 +61,17 @@ fn a_leg_that_is_not_wanted_is_not_copied() {
 /// are open all the time are followed from then on.
 #[test]
 fn what_a_new_sink_wants_is_followed_from_then_on() {
+    with_a_new_sink(0);
+}
+
+/// The same with upstream connections that were open before the tap came.
+#[test]
+fn what_was_open_before_is_followed_when_a_new_sink_wants_it() {
+    with_a_new_sink(CONNECTIONS_BEFORE);
+}
+
+/// Lets a sink come that wants both legs, after so many connections before the tap.
+fn with_a_new_sink(connections_before: usize) {
     let _alone = exclusive();
     if !require_live() {
         return;
@@ -66,6 +79,9 @@ fn what_a_new_sink_wants_is_followed_from_then_on() {
     let site = Site::start();
     let stage = Stage::new(&site);
     let mut mix = Mix::new(site.ports, "wanted");
+    for _ in 0..connections_before {
+        gets(&mut mix);
+    }
     stage.settings("");
     let mut tap = stage.start();
     let first = gets(&mut mix);
