@@ -22,6 +22,9 @@ const CHANGEABLE: [&str; 3] = ["sinks", "correlation.generator", "correlation.he
 /// is secret.
 const CHANGEABLE_POLICY: [&str; 4] = ["redaction", "filter", "sampling", "rate_limit"];
 
+/// How often the source is asked for what happened before a change: under full load it always has more.
+const POLLS_BEFORE: usize = 64;
+
 /// Reads all settings as at the start.
 pub(super) type ReadSettings = Box<dyn Fn() -> Result<Settings, Problem>>;
 
@@ -62,7 +65,10 @@ impl Reload {
         if terminals() < self.terminals {
             // The terminal is gone: nobody asks for new settings, the tap is to end.
             self.stop.store(true, Ordering::Relaxed);
-        } else if let Err(failure) = self.apply(source, pipeline) {
+            return;
+        }
+        take_in(source, pipeline);
+        if let Err(failure) = self.apply(source, pipeline) {
             eprintln!("gatetap: nothing is changed: {failure}");
         }
     }
@@ -140,6 +146,15 @@ impl Reload {
         if !fixed.is_empty() {
             let keys = fixed.join(", ");
             eprintln!("gatetap: warning: restart to apply what else has changed: {keys}");
+        }
+    }
+}
+
+/// What happened before goes by the settings of before.
+fn take_in(source: &mut dyn Source, pipeline: &mut Pipeline) {
+    for _ in 0..POLLS_BEFORE {
+        if source.poll(pipeline) == 0 {
+            return;
         }
     }
 }
