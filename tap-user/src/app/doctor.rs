@@ -5,6 +5,7 @@ use super::arguments::DoctorArguments;
 use super::settings::select;
 use crate::capture::interface::filter::Program;
 use crate::capture::interface::{Interface, InterfaceSettings};
+use crate::capture::owners;
 use crate::capture::selection::{Found, Selection, scan};
 use std::process::ExitCode;
 
@@ -28,7 +29,8 @@ pub(super) fn examine(arguments: &DoctorArguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let findings = [kernel(), user(), btf(), control_groups(), probes(), packets()];
+    let findings =
+        [kernel(), user(), btf(), control_groups(), probes(), packets(), owners_of_connections()];
     for finding in &findings {
         show(finding);
     }
@@ -168,6 +170,20 @@ fn try_packets() -> Result<(), Failure> {
     };
     Interface::open(&settings)?;
     Ok(())
+}
+
+/// Whether packets get the process that they belong to. Records come without it too, and say so.
+fn owners_of_connections() -> Finding {
+    let what = match owners::finds_connections() {
+        Ok(true) => "owners of connections that packets show (sock_diag)".to_owned(),
+        Ok(false) => {
+            "no owners of connections that packets show: the kernel's modules inet_diag and \
+                      tcp_diag are not loaded"
+                .to_owned()
+        }
+        Err(error) => format!("no owners of connections that packets show: {error}"),
+    };
+    Finding { works: true, what, advice: "" }
 }
 
 /// Port 0 is reserved: no TCP packet has it.

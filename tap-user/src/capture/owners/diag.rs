@@ -10,7 +10,7 @@ use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, Stat
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr as NetlinkAddress};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 /// "Whatever its cookie": the connection's addresses are enough.
 const NO_COOKIE: [u8; 8] = [0xff; 8];
@@ -70,6 +70,15 @@ impl SocketTable {
     }
 }
 
+/// Whether the kernel finds a connection of this process with itself. Without its modules for that it
+/// knows of no connection at all.
+pub fn finds_connections() -> io::Result<bool> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let client = TcpStream::connect(listener.local_addr()?)?;
+    let found = SocketTable::open()?.find(client.local_addr()?, client.peer_addr()?)?;
+    Ok(matches!(found, Found::Open(_)))
+}
+
 fn request(local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
     let request = InetRequest {
         family: if local.is_ipv4() { AF_INET } else { AF_INET6 },
@@ -97,7 +106,6 @@ fn request(local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::MetadataExt;
 

@@ -25,6 +25,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
+pub use diag::finds_connections;
+
 /// How long an owner is looked for: a connection may be seen before the gateway has accepted it,
 /// and a process before `/proc` was searched for it.
 const SEARCH_LIMIT: Duration = Duration::from_millis(100);
