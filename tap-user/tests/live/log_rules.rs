@@ -41,9 +41,11 @@ pub(crate) fn is_broken_head(line: &LogEntry) -> bool {
     line.text("http_x_test_id").is_empty()
 }
 
-/// Whether the gateway sent the request to an upstream.
+/// Whether the gateway sent the request to an upstream. Rule: nginx logs the address of an upstream that it
+/// began to connect to, also if the client went away before anything was sent.
 pub(crate) fn was_proxied(line: &LogEntry) -> bool {
-    !line.text("upstream_addr").is_empty()
+    let sent = line.text("upstream_bytes_sent");
+    sent.split([',', ':']).any(|bytes| bytes.trim().parse::<u64>().is_ok_and(|bytes| bytes > 0))
 }
 
 /// Rule: when the client goes away before the response, nginx logs a status (499; 400 inside the

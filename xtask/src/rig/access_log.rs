@@ -23,6 +23,7 @@ pub const ACCESS_LOG: &str = concat!(
     r#""connection":"$connection","#,
     r#""connection_requests":"$connection_requests","#,
     r#""upstream_addr":"$upstream_addr","#,
+    r#""upstream_bytes_sent":"$upstream_bytes_sent","#,
     r#""upstream_status":"$upstream_status","#,
     r#""upstream_response_time":"$upstream_response_time","#,
     r#""remote_addr":"$remote_addr","#,
