@@ -84,7 +84,7 @@ impl Probes {
             selected: Vec::new(),
             judged: HashSet::new(),
             failures_seen: 0,
-            pause: Pause::new(settings.ring_bytes),
+            pause: Pause::new(settings.ring_bytes, processors()),
         };
         probes.select(scan(&settings.selection))?;
         Ok(probes)
@@ -235,6 +235,11 @@ impl Probes {
     fn publish_verdict_count(&mut self) {
         let _ = self.programs.verdict_count.set(0, self.judged.len() as u64, 0);
     }
+}
+
+/// Processors of the machine, whichever of them this process may use. Where they are not told, very many.
+fn processors() -> usize {
+    aya::util::online_cpus().map_or(usize::MAX, |online| online.len())
 }
 
 /// The kernel's word for legs: one bit per role.

@@ -6,9 +6,13 @@
 
 use std::time::Duration;
 
-/// The ring is expected to fill no faster than this, in bytes per second: what one core copies.
-const FASTEST: u64 = 1_600_000_000;
+/// The ring is expected to fill no faster than this, in bytes per second for each processor: half of what
+/// one can copy.
+const FASTEST: u64 = 800_000_000;
+/// Bounds of the pause while the ring is quiet.
 const LONGEST: Duration = Duration::from_millis(10);
+const QUIET: Duration = Duration::from_millis(2);
+/// The least one while it is busy.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// Shares of the ring (one in so many) beyond which a pause was too long, and below which it was too short.
 const MUCH: u64 = 8;
@@ -25,11 +29,12 @@ pub(super) struct Pause {
 }
 
 impl Pause {
-    /// The ring may fill up in one pause, but in no more than that.
-    pub(super) fn new(ring_bytes: u32) -> Self {
+    /// A burst out of silence may fill the ring in one pause, but hardly sooner.
+    pub(super) fn new(ring_bytes: u32, processors: usize) -> Self {
         let ring_bytes = u64::from(ring_bytes);
-        let filled = Duration::from_micros(ring_bytes * 1_000_000 / FASTEST);
-        let longest = filled.clamp(SHORTEST, LONGEST);
+        let fastest = FASTEST.saturating_mul(processors.max(1) as u64);
+        let filled = Duration::from_micros(ring_bytes * 1_000_000 / fastest);
+        let longest = filled.clamp(QUIET, LONGEST);
         Self { ring_bytes, longest, current: longest, taken: 0 }
     }
 
@@ -58,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_quiet_ring_is_looked_at_seldom_and_a_busy_one_often() {
-        let mut pause = Pause::new(RING);
+        let mut pause = Pause::new(RING, 2);
         assert_eq!(pause.next(), LONGEST);
         let mut busy = || {
             pause.took(RING as usize / 4);
@@ -72,8 +77,11 @@ mod tests {
     }
 
     #[test]
-    fn a_small_ring_is_looked_at_often() {
-        assert_eq!(Pause::new(256 << 10).next(), SHORTEST);
-        assert_eq!(Pause::new(1 << 30).next(), LONGEST);
+    fn a_ring_that_may_fill_soon_is_looked_at_often() {
+        let quiet = |ring_bytes, processors| Pause::new(ring_bytes, processors).next();
+        assert_eq!(quiet(256 << 10, 2), QUIET);
+        assert_eq!(quiet(1 << 30, 2), LONGEST);
+        assert_eq!(quiet(RING, 4).as_micros(), 5_242);
+        assert_eq!(quiet(RING, usize::MAX), QUIET);
     }
 }
