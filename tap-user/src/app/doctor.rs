@@ -177,8 +177,8 @@ fn owners_of_connections() -> Finding {
     let what = match owners::finds_connections() {
         Ok(true) => "owners of connections that packets show (sock_diag)".to_owned(),
         Ok(false) => {
-            "no owners of connections that packets show: the kernel's modules inet_diag and \
-                      tcp_diag are not loaded"
+            "no owners of connections that packets show: a connection of this process was not \
+             found (are the kernel's modules inet_diag and tcp_diag loaded?)"
                 .to_owned()
         }
         Err(error) => format!("no owners of connections that packets show: {error}"),

@@ -5,16 +5,17 @@ use super::pipeline::Pipeline;
 use super::settings::Settings;
 use super::source::{Source, wanted};
 use super::totals::{self, Kernel, ProcessBytes};
+use crate::capture::clock::processor_time;
 use crate::capture::probes::{ProbeSettings, Probes};
 use crate::capture::selection::{Found, Selection, scan};
 use crate::segment::{Legs, Time};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often `/proc` is searched for processes that inherited their listeners.
 const SCAN_INTERVAL: Duration = Duration::from_millis(900);
-/// So many times as long as a search took nobody searches: a gateway with very many connections has as
-/// many descriptors to be looked at, and that shall not take more than 1 % of a processor.
+/// For so many times the processor time of a search nobody searches: a gateway with very many connections has
+/// as many descriptors to be looked at, and that shall not take more than 1 % of a processor.
 const SCAN_REST: u32 = 99;
 
 /// Running probes and the search for processes to probe.
@@ -90,10 +91,10 @@ fn scanner(selection: Selection) -> Receiver<Vec<Found>> {
         // The first time is when the probes start.
         let mut took = Duration::ZERO;
         loop {
-            std::thread::sleep(SCAN_INTERVAL.max(took * SCAN_REST));
-            let begin = Instant::now();
+            std::thread::sleep(SCAN_INTERVAL.max(took.saturating_mul(SCAN_REST)));
+            let before = processor_time();
             let found = scan(&selection);
-            took = begin.elapsed();
+            took = processor_time().saturating_sub(before);
             if sender.send(found).is_err() {
                 return;
             }

@@ -1,6 +1,7 @@
 //! From the kernel's monotonic clock to the wall clock.
 
 use crate::segment::Time;
+use std::time::Duration;
 
 /// Difference between both clocks, renewed by whoever runs the pipeline. A step of the wall clock
 /// so shows in what is captured after it, and in no duration.
@@ -38,6 +39,13 @@ impl Clock {
     pub fn time(self) -> Time {
         self.at(u64::try_from(read(libc::CLOCK_MONOTONIC)).unwrap_or(0))
     }
+}
+
+/// Processor time that the calling thread has used.
+#[must_use]
+pub fn processor_time() -> Duration {
+    let used = read(libc::CLOCK_THREAD_CPUTIME_ID);
+    Duration::from_nanos(u64::try_from(used).unwrap_or(0))
 }
 
 fn read(clock: libc::clockid_t) -> i128 {

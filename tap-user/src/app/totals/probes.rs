@@ -72,15 +72,17 @@ pub(in crate::app) struct ProcessBytes {
 
 #[cfg(feature = "probes")]
 impl Kernel {
-    /// What could not be done, apart from events that found the ring full; by what it was.
-    pub(in crate::app) fn shortfalls(&self) -> [(&'static str, u64); 5] {
+    /// What could not be done, apart from events that found the ring full; by what it was. What is unknown is
+    /// left out.
+    pub(in crate::app) fn shortfalls(&self) -> impl Iterator<Item = (&'static str, u64)> {
         [
             ("unreadable", self.unreadable),
             ("sockets_full", self.sockets_full),
             ("concurrent_calls", self.concurrent_calls),
             ("closes_lost", self.closes_lost),
-            ("runs_missed", self.runs_missed.unwrap_or(0)),
         ]
+        .into_iter()
+        .chain(self.runs_missed.map(|missed| ("runs_missed", missed)))
     }
 }
 
@@ -89,7 +91,7 @@ impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { events, reservation_failures, .. } = self;
         write!(f, "\nkernel     {events} events, {reservation_failures} refused by a full ring")?;
-        for (what, count) in self.shortfalls().into_iter().filter(|(_, count)| *count > 0) {
+        for (what, count) in self.shortfalls().filter(|(_, count)| *count > 0) {
             write!(f, ", {count} {what}")?;
         }
         Ok(())

@@ -68,6 +68,8 @@ pub(super) struct Outcome {
     pub(super) measured: Measured,
     pub(super) gateway: Processor,
     pub(super) tap: Option<TapOutcome>,
+    /// Bytes per second that went to the collector without a tap.
+    pub(super) carried: Option<f64>,
     /// Records that the collector got for this run.
     pub(super) records: u64,
     /// Requests that the gateway read, by its own count.
@@ -76,7 +78,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// Bytes of records that gatetap delivered, by the time of the load.
-    fn record_bytes_per_second(&self) -> f64 {
+    pub(super) fn record_bytes_per_second(&self) -> f64 {
         let totals = self.tap.as_ref().map(|tap| &tap.totals);
         let delivered = totals.and_then(|it| it.pointer("/sinks/0/delivered_bytes")?.as_f64());
         let seconds = self.measured.requests as f64 / self.measured.per_second;
@@ -125,7 +127,7 @@ impl Bench<'_> {
         let used = Used::now(gateway, tap.as_ref())?;
         let measured = wrk::run(load, gateway.port, self.length, self.folder)?;
         let used = Used::now(gateway, tap.as_ref())?.since(used);
-        drop(sender);
+        let carried = sender.map(Sender::finish);
         // What wrk sent last may still wait to be read.
         thread::sleep(SETTLING);
         // The count includes the request that asks for it.
@@ -134,7 +136,7 @@ impl Bench<'_> {
         ensure!(measured.errors == 0, "{}: {} errors", load.name, measured.errors);
         let tap = tap.map(|tap| finish(tap, used.tap)).transpose()?;
         let records = self.receiver.settled() - records;
-        Ok(Outcome { measured, gateway: used.gateway, tap, records, requests })
+        Ok(Outcome { measured, gateway: used.gateway, tap, carried, records, requests })
     }
 
     fn gateway(&self, case: Case) -> &Gateway {

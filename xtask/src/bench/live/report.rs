@@ -115,9 +115,21 @@ fn print_row(result: &Result, case: Case) {
         ),
     );
     match case {
-        Case::Alone | Case::Carried | Case::Logger => println!(),
+        Case::Alone | Case::Logger => println!(),
+        Case::Carried => print_carried(result),
         Case::OtherSelected | Case::Watched => print_tap(result, case),
     }
+}
+
+/// What was carried, and what it stands for.
+fn print_carried(result: &Result) {
+    let carried = |outcome: &Outcome| outcome.carried.unwrap_or(f64::NAN) / 1e6;
+    let records = |outcome: &Outcome| outcome.record_bytes_per_second() / 1e6;
+    println!(
+        " {:.0} MB/s; its records were {:.0} MB/s",
+        result.median(Case::Carried, carried),
+        result.median(Case::Watched, records)
+    );
 }
 
 fn print_tap(result: &Result, case: Case) {
@@ -173,6 +185,7 @@ fn json_run(outcome: &Outcome) -> Value {
         "gateway_user_us_per_request": user(outcome, outcome.gateway),
         "gateway_system_us_per_request": system(outcome, outcome.gateway),
         "records": outcome.records,
+        "carried_bytes_per_second": outcome.carried,
         "gatetap": outcome.tap.as_ref().map(|tap| json!({
             "user_us_per_request": user(outcome, processor),
             "system_us_per_request": system(outcome, processor),

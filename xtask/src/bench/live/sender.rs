@@ -18,7 +18,8 @@ const INTERVAL: Duration = Duration::from_millis(5);
 /// A stream of bytes that ends when it is dropped.
 pub(super) struct Sender {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<u64>>,
+    since: Instant,
 }
 
 impl Sender {
@@ -32,25 +33,36 @@ impl Sender {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = thread::spawn(move || send(stream, &burst, &told));
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { stop, thread: Some(thread), since: Instant::now() })
+    }
+
+    /// Ends it, and says how many bytes per second the collector's kernel took.
+    pub(super) fn finish(mut self) -> f64 {
+        let sent = self.end();
+        sent as f64 / self.since.elapsed().as_secs_f64()
+    }
+
+    fn end(&mut self) -> u64 {
+        self.stop.store(true, Relaxed);
+        self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or(0)
     }
 }
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        self.stop.store(true, Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // It has nothing to tell.
-            let _ = thread.join();
-        }
+        self.end();
     }
 }
 
-fn send(mut stream: TcpStream, burst: &[u8], stop: &AtomicBool) {
+/// Sends until it is stopped or refused; returns the bytes sent.
+fn send(mut stream: TcpStream, burst: &[u8], stop: &AtomicBool) -> u64 {
     receiver::take_priority();
+    let mut sent = 0;
     let mut due = Instant::now();
     while !stop.load(Relaxed) && stream.write_all(burst).is_ok() {
+        sent += burst.len() as u64;
         due += INTERVAL;
         thread::sleep(due.saturating_duration_since(Instant::now()));
     }
+    sent
 }
